@@ -1,0 +1,162 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { BACKEND_NAME, BACKEND_NAME_ALLOWED } from './names.js';
+import {
+  address, backendUrl, duration, flag, origin, path, role, secret, size, user, whole,
+} from './values.js';
+
+/**
+ * Every key of the configuration with its default, unit and meaning: the one source of what
+ * `loadConfig` accepts, of docs/configuration.md and of skyport.schema.json. A default is written
+ * as an operator would write it. What involves more than one key is in checks.ts.
+ */
+
+const weight = () => whole(0, 256).default(1)
+  .describe('Its share of new sessions relative to the others. 0: no new ones, existing sessions stay.');
+const maxSessions = () => whole(1, 1_000_000).optional()
+  .describe('New sessions go elsewhere while it has this many. Left out: no limit.');
+
+/** Exactly one of `tcp` and `http` is there; checks.ts sees to it. */
+export type Listener = { tcp: string; as?: string; http?: undefined } | { http: string; origins?: string[]; tcp?: undefined };
+
+const listener = z.strictObject({
+  tcp: address().optional().describe('Listen for SDK clients on this address.'),
+  as: user().optional()
+    .describe('Only with `tcp`: every client of this listener is this user and sends no token. For SDKs before 1.0, which cannot send one.'),
+  http: address().optional()
+    .describe('Listen for HTTP on this address: `/healthz`, `/readyz`, `/metrics`, and `/rpc`, JSON-RPC over WebSocket.'),
+  origins: z.array(origin()).optional()
+    .describe('Only with `http`: the web pages that may open `/rpc`. Left out: none; programs, which send no Origin, always may.'),
+}).meta({ oneOf: [{ required: ['tcp'] }, { required: ['http'] }] }).transform((entry) => entry as Listener);
+
+const listen = z.array(listener).min(1).prefault([{ tcp: '127.0.0.1:4321' }, { http: '127.0.0.1:4380' }])
+  .meta({ 'x-restart': true, description: 'Where Skyport can be reached. Each entry has either `tcp` or `http`.' });
+
+const identity = z.strictObject({
+  anonymous: user().optional()
+    .describe('The user of a client that sends no token. Left out: such a client is refused.'),
+  tokens_file: path().optional()
+    .describe('The file with the users\' tokens (as SHA-256), made with `skyport token`. It is watched too. Left out: a token is refused.'),
+}).prefault({}).describe('Who clients are.');
+
+const backend = z.strictObject({
+  name: z.string().regex(BACKEND_NAME, 'is not a backend name')
+    .meta({ 'x-noun': 'a backend name', 'x-allowed': BACKEND_NAME_ALLOWED })
+    .describe('Its name in `skyport status`, logs, metrics and in the registry: a session is bound to the name, so keep it when the address changes.'),
+  url: backendUrl().describe('Where the CLI server listens.'),
+  token: secret().optional().describe('The COPILOT_CONNECTION_TOKEN of that CLI server. Take it from the environment: `"${CLI_TOKEN}"`.'),
+  weight: weight(),
+  max_sessions: maxSessions(),
+  backup: flag().default(false).describe('Used for new sessions only when no other backend can take one.'),
+});
+
+const backends = z.array(backend).prefault([])
+  .describe('CLI servers that somebody else runs. One that is taken out of the file is drained.');
+
+const fleet = z.strictObject({
+  count: whole(0, 64).default(0).describe('How many CLI servers Skyport runs itself.'),
+  isolation: z.enum(['shared']).default('shared')
+    .meta({ 'x-later': ['per_user'] }).describe('Whether users share a managed server.'),
+  command: z.array(z.string().min(1)).min(1).optional()
+    .meta({ 'x-restart': true, 'x-secret': true })
+    .describe('The program and first arguments of a managed server. Left out: the runtime that comes with the Copilot SDK.'),
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not the name of an environment variable'), z.string())
+    .prefault({}).meta({ 'x-restart': true, 'x-secret': true })
+    .describe('Environment variables of the managed servers. Values are texts: write `"true"`, not `true`.'),
+  working_directory: path().optional().meta({ 'x-restart': true })
+    .describe('Sessions work in `<working_directory>/<user>`. Left out: in the directory of the CLI server\'s own choice.'),
+  weight: weight(),
+  max_sessions: maxSessions(),
+  start_timeout: duration('100ms', '10m').prefault('15s').describe('A managed server that is not ready by then is killed and started again.'),
+  stop_timeout: duration('0s', '10m').prefault('5s').describe('How long a managed server may take to stop before it is killed.'),
+  restart_backoff: z.strictObject({
+    min: duration('10ms', '1h').prefault('250ms').describe('The wait before the first restart; it doubles with each failed one.'),
+    max: duration('10ms', '1h').prefault('30s').describe('The longest wait.'),
+  }).prefault({}).describe('How fast a managed server that dies is started again.'),
+}).prefault({}).describe('CLI servers that Skyport runs itself, on loopback, each with a random token.');
+
+const routing = z.strictObject({
+  policy: z.enum(['sticky', 'round_robin', 'least_sessions']).default('sticky')
+    .describe('Where a new session goes: to the user\'s own backend (weighted rendezvous hashing), in turns, or to the emptier one of two. An existing session stays where it is.'),
+}).prefault({}).describe('Where new sessions go.');
+
+const health = z.strictObject({
+  interval: duration('100ms', '1h').prefault('2s').describe('How often a backend is asked.'),
+  timeout: duration('10ms', '5m').prefault('2s').describe('An answer that takes longer is a failure.'),
+  rise: whole(1, 100).default(2).describe('Successes in a row until a backend is up.'),
+  fall: whole(1, 100).default(3).describe('Failures in a row until a backend is down.'),
+  ejection: z.strictObject({
+    base: duration('100ms', '1h').prefault('5s').describe('How long a backend is ejected the first time; it doubles each time.'),
+    max: duration('100ms', '1d').prefault('5m').describe('The longest ejection.'),
+    errors: whole(1, 1000).default(5).describe('Failures in a row of clients\' own calls until a backend is ejected.'),
+  }).prefault({}).describe('Taking out a backend that answers the health check but fails at work.'),
+  slow_start: duration('0s', '1h').prefault('10s').describe('How long the weight of a backend that came back takes to rise to its full value.'),
+}).prefault({}).describe('When a backend counts as up or down.');
+
+const links = z.strictObject({
+  base: whole(1, 16).default(2).describe('Links to each backend that are always open.'),
+  max: whole(1, 120).default(32).describe('The most links to one backend, and so the most clients on one session. A CLI server takes 128 connections.'),
+  idle_close: duration('1s', '1d').prefault('1m').describe('Links beyond `base` are closed when unused for this long.'),
+}).prefault({}).describe('Connections from Skyport to each backend.');
+
+const sessions = z.strictObject({
+  state: z.enum(['server']).default('server')
+    .meta({ 'x-later': ['skyport', 'shared'] }).describe('Where the history of sessions is kept: on each CLI server\'s own disk.'),
+  linger: duration('0s', '1h').prefault('30s').describe('How long a running turn goes on after its last client vanished.'),
+  max_active_per_backend: whole(1, 1_000_000).optional()
+    .meta({ 'x-not-in-force': true }).describe('The most loaded sessions on one backend.'),
+  idle_timeout: duration('1s', '30d').optional()
+    .meta({ 'x-not-in-force': true }).describe('Unload a session that was not used for this long.'),
+  ttl: duration('1m', '3650d').optional()
+    .meta({ 'x-not-in-force': true }).describe('Delete a session that was not used for this long.'),
+  writers: z.enum(['queue', 'reject', 'free']).optional()
+    .meta({ 'x-not-in-force': true }).describe('What becomes of a second writer during a turn.'),
+}).prefault({}).describe('The life of sessions.');
+
+const store = z.strictObject({
+  driver: z.enum(['embedded']).default('embedded')
+    .meta({ 'x-later': ['redis'] }).describe('The kind of store.'),
+  path: path().prefault('./data').describe('Its directory; created when missing.'),
+}).prefault({}).meta({ 'x-restart': true }).describe('Who owns which session and where it lives. Never prompts, tokens or keys.');
+
+const guard = z.strictObject({
+  profile: z.enum(['tenant', 'trusted']).default('tenant')
+    .describe('`tenant` also refuses what is dangerous on a shared server; `trusted` refuses only what would hurt other users\' sessions.'),
+  open: z.record(role(), z.array(z.string()).meta({ 'x-allowed': 'names of guard rules' })).prefault({})
+    .describe('Rules that do not hold for a role: `admin: [administrative-methods]`.'),
+}).prefault({}).describe('What clients may call and set.');
+
+const limits = z.strictObject({
+  max_frame: size('64KiB', '512MiB').prefault('16MiB').describe('The largest message either way. A CLI server needs 15 times the memory to read one.'),
+  clients: whole(1, 1_000_000).default(10_000).describe('Clients at once.'),
+  sessions_per_user: whole(1, 1_000_000).default(100).describe('Sessions that one user owns.'),
+  requests_per_client: whole(1, 1_000_000).default(1024).describe('Requests of one client that wait for their answers.'),
+  client_buffer: size('64KiB', '4GiB').prefault('64MiB').describe('What may wait for a client that reads slowly; beyond it the client is disconnected. At least `max_frame`.'),
+  handshake_timeout: duration('100ms', '10m').prefault('10s').describe('A client that has not authenticated by then is disconnected.'),
+}).prefault({}).describe('Limits, so that one client cannot use up what all need.');
+
+const shutdown = z.strictObject({
+  drain: duration('0s', '1h').prefault('20s').describe('How long running turns may take to end after SIGTERM. A second SIGTERM ends at once.'),
+}).prefault({}).describe('How Skyport stops.');
+
+const admin = z.strictObject({
+  socket: path().optional().meta({ 'x-restart': true })
+    .describe('The Unix socket of `skyport status`, `sessions`, `drain` and `undrain`. Left out: `<store.path>/skyport.sock`.'),
+}).prefault({}).describe('How the command line reaches a running Skyport.');
+
+const log = z.strictObject({
+  level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('The least severe lines that are written.'),
+  format: z.enum(['json']).default('json').meta({ 'x-later': ['pretty'] }).describe('One JSON object a line, on stdout.'),
+}).prefault({}).describe('One line per connection, session and turn; none per message.');
+
+export const sections = z.strictObject({
+  listen, identity, backends, fleet, routing, health, links, sessions, store, guard, limits, shutdown, admin, log,
+});
+
+/** Durations are milliseconds, sizes bytes, addresses texts for `parseAddress`; paths are not resolved yet. */
+export const schema = sections.transform((config) => ({
+  ...config,
+  admin: { socket: config.admin.socket ?? join(config.store.path, 'skyport.sock') },
+}));
+
+export type SkyportConfig = z.output<typeof schema>;

@@ -1,0 +1,357 @@
+/**
+ * A backend: one CLI server, and the links to it.
+ *
+ * A control link, used by nobody else, carries the health pings. The other links are opened when
+ * they are needed: the first `links.base` so that attachments are spread, further ones (up to
+ * `links.max`) when a session's second client needs a link of its own.
+ */
+import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
+import type { Frame } from '../wire/frame.js';
+import type { Peek } from '../wire/peek.js';
+import { channels } from '../channels.js';
+import { Health, type HealthOptions, type HealthState } from './health.js';
+import { dial, type Address, type ConnectResult, type DialFailure } from './dial.js';
+import type { Link } from './link.js';
+import { takesNudges } from './nudge-probe.js';
+import { PLAIN, type Profile } from './profile.js';
+
+export interface BackendSettings {
+  readonly weight: number;
+  readonly maxSessions?: number;
+  readonly backup: boolean;
+  readonly health: HealthOptions;
+  readonly links: { readonly base: number; readonly max: number };
+  readonly maxFrame: number;
+}
+
+export interface BackendEvents {
+  /** A lifecycle or telemetry notification. `control` tells that it came on the control link. */
+  onBroadcast(backend: Backend, link: Link, frame: Frame, peeked: Peek): void;
+  onUp(backend: Backend): void;
+  /** False keeps a backend that fails its callers in service, because there is no other. */
+  mayEject(backend: Backend): boolean;
+  /** Out of service; its links are closed already. `hung`: it accepted connections and answered nothing. */
+  onDown(backend: Backend, reason: string, hung: boolean): void;
+}
+
+export class Backend {
+  readonly health: Health;
+  draining = false;
+  /** Taken out of the configuration; goes when nothing is attached any more. */
+  removed = false;
+  version: string | undefined;
+  protocolVersion: number | undefined;
+  lastError: string | undefined;
+  private address: Address | undefined;
+  private control: Link | undefined;
+  private nudge = false;
+  private closing = false;
+  private readonly links = new Set<Link>();
+  private readonly opening = new Map<Promise<Link | DialFailure>, string>();
+  private readonly handshakes = new Map<string, ConnectResult>();
+  /** Bytes and frames of links that are closed. */
+  private past = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0 };
+
+  constructor(
+    readonly name: string,
+    readonly kind: 'static' | 'managed',
+    public settings: BackendSettings,
+    private readonly events: BackendEvents,
+  ) {
+    this.health = new Health(settings.health, (from, to, reason) => this.onHealth(from, to, reason), {
+      mayEject: () => events.mayEject(this),
+    });
+  }
+
+  get up(): boolean {
+    return this.health.state === 'up' && this.address !== undefined;
+  }
+
+  /** May be given new sessions. */
+  get eligible(): boolean {
+    return this.up && !this.draining && !this.removed;
+  }
+
+  get linkCount(): number {
+    return this.links.size;
+  }
+
+  /** Attachments on its links. */
+  get attachedSessions(): number {
+    let attached = 0;
+    for (const link of this.links) attached += link.attached;
+    return attached;
+  }
+
+  get waiting(): number {
+    let waiting = 0;
+    for (const link of this.links) waiting += link.waiting;
+    return waiting;
+  }
+
+  /** Where it is now; a managed server changes its port at every start. */
+  setAddress(address: Address | undefined, reason: string): void {
+    this.address = address;
+    const now = performance.now();
+    if (!address) {
+      this.lastError = reason;
+      this.health.connectionLost(now, reason);
+      this.closeLinks(reason);
+      return;
+    }
+    this.closeLinks(reason);
+    this.health.restarted(now, reason);
+    this.tick(now);
+  }
+
+  update(settings: BackendSettings): void {
+    this.settings = settings;
+    this.health.update(settings.health);
+  }
+
+  /**
+   * Called by the janitor: probes when it is time. A probe does not wait for the one before.
+   * @param now of the monotonic clock, milliseconds
+   */
+  tick(now: number): void {
+    if (!this.address || this.closing || now < this.health.nextProbeAt(now)) return;
+    this.health.probeStarted(now);
+    void this.probe();
+  }
+
+  /** What the server answers to a `connect` with this profile; from memory when it is known. */
+  async handshake(profile: Profile): Promise<ConnectResult | Refusal | DialFailure> {
+    const known = this.handshakes.get(profile.key);
+    if (known) return known;
+    const link = await this.borrow(profile);
+    if (isRefusal(link) || 'kind' in link) return link;
+    return this.handshakes.get(profile.key) ?? refuse('SKYPORT_NO_BACKEND');
+  }
+
+  /** A link for a call that belongs to no attachment; not one on which `sessionId` is attached. */
+  async borrow(profile: Profile, sessionId = ''): Promise<Link | Refusal | DialFailure> {
+    for (;;) {
+      if (!this.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
+      const link = this.pick(profile.key, sessionId);
+      if (link) return link;
+      const opened = await this.more(profile);
+      if (isRefusal(opened) || 'kind' in opened) return opened;
+    }
+  }
+
+  /**
+   * A link for a new attachment. Alone on its link where possible: when its client leaves a shared
+   * session, closing that link is the only thing that makes a CLI server forget its hooks and
+   * commands (measured, runtime 1.0.85: a detach does not, while others are attached).
+   * @param shared the session has other attachments
+   */
+  async acquire(profile: Profile, sessionId: string, shared: boolean): Promise<Link | Refusal | DialFailure> {
+    for (;;) {
+      if (!this.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
+      const best = this.pick(profile.key, sessionId);
+      const limit = shared ? this.settings.links.max : Math.min(this.settings.links.base, this.settings.links.max);
+      const total = this.links.size + this.opening.size;
+      if (best && (best.attached === 0 || total >= limit)) return best;
+      if (!best && total >= this.settings.links.max && this.opening.size === 0) {
+        return this.pickAny(profile, sessionId) ?? refuse('SKYPORT_SESSION_BUSY');
+      }
+      const opened = await this.more(profile);
+      if (isRefusal(opened) || 'kind' in opened) return best?.free(sessionId) ? best : opened;
+      if (opened.free(sessionId) && opened.attached === 0) return opened;
+    }
+  }
+
+  /** Closes links that nobody has used for a while; the last one of a profile goes, too. */
+  closeIdleLinks(now: number, idleMs: number): void {
+    for (const link of this.links) {
+      if (link.attached === 0 && link.waiting === 0 && now - link.idleSince > idleMs) link.close('idle');
+    }
+  }
+
+  close(reason: string): void {
+    this.closing = true;
+    this.closeLinks(reason);
+  }
+
+  /** Totals over all links, also those that are closed. */
+  traffic(): { bytesIn: number; bytesOut: number; framesIn: number; framesOut: number } {
+    const sum = { ...this.past };
+    for (const link of this.links) addTraffic(sum, link);
+    if (this.control) addTraffic(sum, this.control);
+    return sum;
+  }
+
+  isControl(link: Link): boolean {
+    return link === this.control;
+  }
+
+  private pick(profileKey: string, sessionId: string): Link | undefined {
+    let best: Link | undefined;
+    for (const link of this.links) {
+      if (link.profile !== profileKey || !link.free(sessionId)) continue;
+      if (!best || link.attached < best.attached) best = link;
+    }
+    return best;
+  }
+
+  /** All places for links are taken by other profiles: one that can decode the same tasks will do. */
+  private pickAny(profile: Profile, sessionId: string): Link | undefined {
+    const wanted = JSON.stringify(profile.params.supportedTaskKinds);
+    let best: Link | undefined;
+    for (const link of this.links) {
+      if (!link.free(sessionId) || taskKindsOf(link.profile) !== wanted) continue;
+      if (!best || link.attached < best.attached) best = link;
+    }
+    return best;
+  }
+
+  /** One more link of the profile, or one that is just being opened. */
+  private async more(profile: Profile): Promise<Link | Refusal | DialFailure> {
+    const total = this.links.size + this.opening.size;
+    const underWay = [...this.opening].find(([, key]) => key === profile.key)?.[0];
+    const ofProfile = [...this.opening.values()].filter((key) => key === profile.key).length;
+    if (underWay && (total >= this.settings.links.base || ofProfile >= this.settings.links.base)) return underWay;
+    if (total >= this.settings.links.max) {
+      if (underWay) return underWay;
+      if (!this.makeRoom()) return refuse('SKYPORT_SESSION_BUSY');
+    }
+    const opening = this.openLink(profile);
+    this.opening.set(opening, profile.key);
+    try {
+      return await opening;
+    } finally {
+      this.opening.delete(opening);
+    }
+  }
+
+  /** Closes a link that nobody uses, for one of another profile. */
+  private makeRoom(): boolean {
+    for (const link of this.links) {
+      if (link.attached > 0 || link.waiting > 0) continue;
+      link.close('its place is needed');
+      return true;
+    }
+    return false;
+  }
+
+  private async openLink(profile: Profile): Promise<Link | DialFailure> {
+    const opened = await this.dial(profile, this.nudge);
+    if ('kind' in opened) {
+      if (opened.kind === 'network') this.health.passiveFailure(performance.now(), opened.reason);
+      return opened;
+    }
+    this.handshakes.set(profile.key, opened.result);
+    if (this.handshakes.size > 256) this.handshakes.clear();
+    if (!this.up) {
+      opened.link.close('backend is down');
+      return { kind: 'network', reason: 'backend is down', refusedByPeer: false };
+    }
+    this.links.add(opened.link);
+    channels.backendLink.publish({ backend: this.name, change: 'opened', reason: 'needed', links: this.links.size });
+    return opened.link;
+  }
+
+  private dial(profile: Profile, nudge: boolean): ReturnType<typeof dial> {
+    return dial({
+      address: this.address!,
+      profile,
+      nudge,
+      timeout: this.settings.health.timeout,
+      maxFrame: this.settings.maxFrame,
+      events: {
+        onBroadcast: (link, frame, peeked) => this.events.onBroadcast(this, link, frame, peeked),
+        onShutdownNotice: () => this.health.shutdownNotice(performance.now()),
+        onClosed: (link, reason) => this.onLinkClosed(link, reason),
+      },
+    });
+  }
+
+  private async probe(): Promise<void> {
+    const address = this.address;
+    const started = performance.now();
+    const failure = this.control?.open ? await this.ping(this.control) : await this.connectControl();
+    // The answer of a server that has been replaced or given up since says nothing.
+    if (failure === 'superseded' || address !== this.address || this.closing) return;
+    const now = performance.now();
+    if (!failure) {
+      this.health.probeOk(now, now - started);
+      return;
+    }
+    this.lastError = failure.reason;
+    if (failure.gone) this.health.connectionLost(now, failure.reason);
+    else this.health.probeFailed(now, failure.reason);
+  }
+
+  private async ping(control: Link): Promise<{ reason: string; gone: boolean } | undefined> {
+    const answer = await control.call('ping', {}, this.settings.health.timeout);
+    if (isRefusal(answer)) return { reason: `ping: ${answer.message}`, gone: false };
+    return answer.ok ? undefined : { reason: `ping: ${answer.error.message}`, gone: false };
+  }
+
+  private async connectControl(): Promise<{ reason: string; gone: boolean } | 'superseded' | undefined> {
+    const opened = await this.dial(PLAIN, false);
+    if ('kind' in opened) {
+      return opened.kind === 'answer'
+        ? { reason: `connect: ${opened.message}`, gone: false }
+        : { reason: opened.reason, gone: opened.refusedByPeer };
+    }
+    if (this.control?.open || this.closing) {
+      opened.link.close('superseded');
+      return 'superseded';
+    }
+    this.control = opened.link;
+    const { version, protocolVersion } = opened.result;
+    if (version !== this.version) {
+      this.version = version;
+      this.protocolVersion = protocolVersion;
+      this.handshakes.clear();
+      this.nudge = await takesNudges(this.address!, this.settings.health.timeout);
+      channels.backendVersion.publish({ backend: this.name, version, protocolVersion, nudge: this.nudge });
+    }
+    this.handshakes.set(PLAIN.key, opened.result);
+    return undefined;
+  }
+
+  private onLinkClosed(link: Link, reason: string): void {
+    addTraffic(this.past, link);
+    if (link === this.control) {
+      this.control = undefined;
+      // A server that went away takes its control link along: asking at once tells within a millisecond.
+      if (this.health.state === 'up' && this.address && !this.closing) void this.probe();
+      return;
+    }
+    if (!this.links.delete(link)) return;
+    channels.backendLink.publish({ backend: this.name, change: 'closed', reason, links: this.links.size });
+  }
+
+  private onHealth(from: HealthState, to: HealthState, reason: string): void {
+    channels.backendState.publish({ backend: this.name, from, to, reason });
+    if (to === 'up') {
+      this.lastError = undefined;
+      this.events.onUp(this);
+      return;
+    }
+    if (to === 'starting') return;
+    // A server that is gone takes its connections along; one that hangs still has them.
+    const hung = this.control?.open === true;
+    this.closeLinks(reason);
+    this.events.onDown(this, reason, hung);
+  }
+
+  private closeLinks(reason: string): void {
+    this.control?.close(reason);
+    for (const link of [...this.links]) link.close(reason);
+  }
+}
+
+function addTraffic(sum: { bytesIn: number; bytesOut: number; framesIn: number; framesOut: number }, link: Link): void {
+  sum.bytesIn += link.transport.bytesIn;
+  sum.bytesOut += link.transport.bytesOut;
+  sum.framesIn += link.transport.framesIn;
+  sum.framesOut += link.transport.framesOut;
+}
+
+function taskKindsOf(profileKey: string): string | undefined {
+  if (profileKey === '') return undefined;
+  return JSON.stringify((JSON.parse(profileKey) as { supportedTaskKinds?: string[] }).supportedTaskKinds);
+}

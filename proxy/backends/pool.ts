@@ -1,0 +1,244 @@
+/**
+ * The pool: every backend, static and managed, under one roof. It places new sessions and finds
+ * the backend an existing one is bound to.
+ */
+import { refuse, type Refusal } from '../protocol/errors.js';
+import { createPolicy, type Ask, type Candidate, type Policy, type PolicyName } from '../routing/policy.js';
+import { Backend, type BackendEvents, type BackendSettings } from './backend.js';
+import type { Address } from './dial.js';
+
+export interface StaticBackend extends BackendSettings {
+  readonly name: string;
+  readonly address: Address;
+}
+
+export interface PoolEvents extends Omit<BackendEvents, 'mayEject'> {
+  onRemoved(backend: Backend): void;
+}
+
+/** How many sessions a backend has loaded, how many turns are open on it. */
+export interface Load {
+  loaded(backend: string): number;
+  turnsOpen(backend: string): number;
+}
+
+type Traffic = ReturnType<Backend['traffic']>;
+
+export class Pool {
+  private readonly past: Traffic = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0 };
+  private readonly backends = new Map<string, Backend>();
+  /** Taken out of the configuration, or replaced by one of the same name at another address. */
+  private readonly leaving = new Set<Backend>();
+  private readonly addresses = new Map<string, string>();
+  private readonly backendEvents: BackendEvents;
+  private readonly waiters = new Set<(backend: Backend) => void>();
+  private policy: Policy;
+
+  constructor(
+    private policyName: PolicyName,
+    private readonly load: Load,
+    private readonly events: PoolEvents,
+  ) {
+    this.policy = createPolicy(policyName);
+    this.backendEvents = {
+      ...events,
+      mayEject: (backend) => this.mayDoWithout(backend),
+      onUp: (backend) => this.onUp(backend),
+    };
+  }
+
+  setPolicy(name: PolicyName): void {
+    if (name === this.policyName) return;
+    this.policyName = name;
+    this.policy = createPolicy(name);
+  }
+
+  get(name: string): Backend | undefined {
+    return this.backends.get(name);
+  }
+
+  /** In the order of the configuration; those that are leaving come last. */
+  all(): Backend[] {
+    return [...this.backends.values(), ...this.leaving];
+  }
+
+  names(): string[] {
+    return [...this.backends.keys()];
+  }
+
+  /**
+   * Where a new session goes.
+   * @param except a backend that has just failed this ask
+   */
+  place(ask: Ask, except?: ReadonlySet<string>): Backend | Refusal {
+    const now = performance.now();
+    const candidates: Candidate[] = [];
+    for (const backend of this.backends.values()) {
+      candidates.push({
+        name: backend.name,
+        weight: backend.settings.weight,
+        maxSessions: backend.settings.maxSessions,
+        sessions: this.load.loaded(backend.name),
+        backup: backend.settings.backup,
+        eligible: backend.eligible && !except?.has(backend.name),
+        ramp: backend.health.ramp(now),
+      });
+    }
+    const picked = this.policy.pick(candidates, ask);
+    return (picked && this.backends.get(picked.name)) ?? refuse('SKYPORT_NO_BACKEND');
+  }
+
+  /** The backend of a name, also one that is leaving, as long as it answers. */
+  bound(name: string): Backend | undefined {
+    const backend = this.backends.get(name);
+    if (backend) return backend;
+    for (const leaving of this.leaving) if (leaving.name === name && leaving.up) return leaving;
+    return undefined;
+  }
+
+  /** Whether another backend could take over what this one fails at. */
+  mayDoWithout(backend: Backend): boolean {
+    return [...this.backends.values()].some((other) => other !== backend && other.eligible);
+  }
+
+  /** Any backend that answers, for calls that belong to no session. */
+  anyUp(prefer?: string): Backend | undefined {
+    const preferred = prefer === undefined ? undefined : this.backends.get(prefer);
+    if (preferred?.up) return preferred;
+    for (const backend of this.backends.values()) if (backend.eligible) return backend;
+    for (const backend of this.backends.values()) if (backend.up) return backend;
+    return undefined;
+  }
+
+  /** A backend that answers, at once or as soon as one comes up; undefined after `ms` without. */
+  whenUp(ms: number): Promise<Backend | undefined> {
+    const up = this.anyUp();
+    if (up) return Promise.resolve(up);
+    return new Promise((resolve) => {
+      const waiter = (backend: Backend): void => {
+        clearTimeout(deadline);
+        resolve(backend);
+      };
+      const deadline = setTimeout(() => {
+        this.waiters.delete(waiter);
+        resolve(undefined);
+      }, ms);
+      this.waiters.add(waiter);
+    });
+  }
+
+  /** Brings the static backends in line with the configuration: adds, re-weights, lets go. */
+  setStatic(wanted: readonly StaticBackend[]): void {
+    const names = new Set(wanted.map((backend) => backend.name));
+    for (const backend of [...this.backends.values()]) {
+      if (backend.kind === 'static' && !names.has(backend.name)) this.letGo(backend, 'removed from the configuration');
+    }
+    for (const spec of wanted) {
+      const { name, address, ...settings } = spec;
+      const where = JSON.stringify(address);
+      const existing = this.backends.get(name);
+      if (existing && this.addresses.get(name) === where) {
+        existing.update(settings);
+        continue;
+      }
+      if (existing) this.letGo(existing, 'its address changed');
+      const backend = this.add(name, 'static', settings);
+      this.addresses.set(name, where);
+      backend.setAddress(address, 'configured');
+    }
+  }
+
+  /** A managed server came up, at first or again. */
+  managedUp(name: string, address: Address, settings: BackendSettings): void {
+    const backend = this.backends.get(name) ?? this.takeBack(name) ?? this.add(name, 'managed', settings);
+    backend.setAddress(address, 'started');
+  }
+
+  managedDown(name: string, reason: string): void {
+    this.backends.get(name)?.setAddress(undefined, reason);
+  }
+
+  /** The fleet shrinks: the server may be stopped when `onRemoved` tells so. */
+  managedRemove(name: string): void {
+    const backend = this.backends.get(name);
+    if (backend) this.letGo(backend, 'the fleet shrinks');
+  }
+
+  updateManaged(settings: BackendSettings): void {
+    for (const backend of this.backends.values()) if (backend.kind === 'managed') backend.update(settings);
+  }
+
+  /** Janitor: probes that are due, idle links, backends that have become empty. */
+  tick(now: number, linkIdleMs: number): void {
+    for (const backend of this.all()) {
+      backend.tick(now);
+      backend.closeIdleLinks(now, linkIdleMs);
+    }
+    for (const backend of this.leaving) {
+      if (!this.busy(backend)) this.removeNow(backend);
+    }
+  }
+
+  /** Totals over all backends, also those that are gone. */
+  traffic(): Traffic {
+    const sum = { ...this.past };
+    for (const backend of this.all()) addTo(sum, backend);
+    return sum;
+  }
+
+  close(): void {
+    for (const backend of this.all()) backend.close('shutting down');
+  }
+
+  private add(name: string, kind: 'static' | 'managed', settings: BackendSettings): Backend {
+    const backend = new Backend(name, kind, settings, this.backendEvents);
+    this.backends.set(name, backend);
+    return backend;
+  }
+
+  private onUp(backend: Backend): void {
+    const waiters = [...this.waiters];
+    this.waiters.clear();
+    for (const waiter of waiters) waiter(backend);
+    this.events.onUp(backend);
+  }
+
+  /** The fleet grows again before the server has gone. */
+  private takeBack(name: string): Backend | undefined {
+    for (const backend of this.leaving) {
+      if (backend.kind !== 'managed' || backend.name !== name) continue;
+      this.leaving.delete(backend);
+      backend.removed = false;
+      this.backends.set(name, backend);
+      return backend;
+    }
+    return undefined;
+  }
+
+  private letGo(backend: Backend, reason: string): void {
+    backend.removed = true;
+    backend.lastError = reason;
+    this.backends.delete(backend.name);
+    this.addresses.delete(backend.name);
+    this.leaving.add(backend);
+  }
+
+  private busy(backend: Backend): boolean {
+    return backend.attachedSessions > 0 || backend.waiting > 0;
+  }
+
+  private removeNow(backend: Backend): void {
+    this.leaving.delete(backend);
+    backend.close('removed');
+    addTo(this.past, backend);
+    this.events.onRemoved(backend);
+  }
+}
+
+function addTo(sum: Traffic, backend: Backend): void {
+  const traffic = backend.traffic();
+  sum.bytesIn += traffic.bytesIn;
+  sum.bytesOut += traffic.bytesOut;
+  sum.framesIn += traffic.framesIn;
+  sum.framesOut += traffic.framesOut;
+}

@@ -1,0 +1,221 @@
+/**
+ * The seam between the path of a message and those who watch it: the path publishes what happened,
+ * the observers (`observe/`) subscribe, and neither knows the other. Typed wrappers over
+ * node:diagnostics_channel, as undici does it.
+ *
+ * Every payload is plain data, without tokens, keys or prompts. Nothing is published per message:
+ * bytes and frames are counted where they move and read from the snapshot when somebody asks.
+ */
+import { channel as rawChannel, type Channel as RawChannel } from 'node:diagnostics_channel';
+import type { ErrorName } from './protocol/errors.js';
+
+export type Subscriber<T> = (message: T) => void;
+
+/** One kind of news. Subscribers run at once, inside `publish`, in the order they subscribed. */
+export class Channel<T extends object> {
+  readonly name: string;
+  readonly #raw: RawChannel;
+
+  constructor(name: string) {
+    this.name = `skyport:${name}`;
+    this.#raw = rawChannel(this.name);
+  }
+
+  /** True when somebody listens: ask before building a payload that is not free to build. */
+  get active(): boolean {
+    return this.#raw.hasSubscribers;
+  }
+
+  /**
+   * Tells the subscribers; one property read when there are none. A subscriber that throws does not
+   * disturb the publisher: node raises its error as an uncaught exception on the next tick.
+   */
+  publish(message: T): void {
+    if (this.#raw.hasSubscribers) this.#raw.publish(message);
+  }
+
+  subscribe(subscriber: Subscriber<T>): void {
+    this.#raw.subscribe(subscriber as (message: unknown) => void);
+  }
+
+  unsubscribe(subscriber: Subscriber<T>): void {
+    this.#raw.unsubscribe(subscriber as (message: unknown) => void);
+  }
+}
+
+/** Names one client connection for the life of the process; never used twice. */
+export type ClientId = number | string;
+
+export interface ClientOpened {
+  clientId: ClientId;
+  /** Address and port of the peer. */
+  remote: string;
+  /** The listener as configured, say `tcp 127.0.0.1:4321`. */
+  listener: string;
+  transport: 'tcp' | 'websocket';
+}
+
+export interface ClientAuthenticated {
+  clientId: ClientId;
+  user: string;
+  roles: readonly string[];
+  /** What vouched for the user: `token`, `anonymous`, `listener`. */
+  source: string;
+  /** Name and version that the SDK gave, where it gave one. */
+  sdk?: string;
+}
+
+export interface ClientClosed {
+  clientId: ClientId;
+  user?: string;
+  reason: string;
+  durationMs: number;
+  /** Bytes from and to the client, framing included. */
+  bytesIn: number;
+  bytesOut: number;
+  /** Requests the client made, and `session.event` notifications it was sent. */
+  requests: number;
+  events: number;
+}
+
+export interface LoginFailed {
+  clientId: ClientId;
+  remote: string;
+  reason: string;
+  /** How long the answer was held back. */
+  delayMs: number;
+  /** True when the connection was closed for it. */
+  cut: boolean;
+}
+
+export interface SessionChange {
+  sessionId: string;
+  owner: string;
+  backend: string;
+  clientId?: ClientId;
+  reason?: string;
+  epoch: number;
+}
+
+export interface TurnStarted {
+  sessionId: string;
+  owner: string;
+  backend: string;
+}
+
+export type TurnOutcome = 'idle' | 'error' | 'aborted' | 'backend_lost' | 'client_gone';
+
+export interface TurnEnded extends TurnStarted {
+  durationMs: number;
+  outcome: TurnOutcome;
+}
+
+/** `ok` and `error` are a backend's answers, an error name is Skyport's own. */
+export type RequestOutcome = 'ok' | 'error' | ErrorName;
+
+export interface RequestDone {
+  /** As the client spelled it: not necessarily a method that exists. */
+  method: string;
+  outcome: RequestOutcome;
+  durationMs: number;
+  /** Where it was answered; absent when Skyport answered. */
+  backend?: string;
+}
+
+export interface Refused {
+  name: ErrorName;
+  method?: string;
+  user?: string;
+  /** The guard's rule, where one decided. */
+  rule?: string;
+}
+
+export interface BackendStateChange {
+  backend: string;
+  from: string;
+  to: string;
+  reason: string;
+}
+
+export interface BackendLinkChange {
+  backend: string;
+  change: 'opened' | 'closed';
+  reason: string;
+  /** Open links after the change. */
+  links: number;
+}
+
+/** A line that a managed server printed. */
+export interface BackendLine {
+  backend: string;
+  stream: 'stdout' | 'stderr';
+  line: string;
+}
+
+export interface BackendVersion {
+  backend: string;
+  version: string;
+  protocolVersion: number;
+  /** Whether this version has been probed and its Nagle stalls are undone by the nudge. */
+  nudge: boolean;
+}
+
+export interface ConfigReloaded {
+  file: string;
+  /** Keys in force now. */
+  reloaded: readonly string[];
+  /** Keys that changed in the file but wait for a restart. */
+  needsRestart: readonly string[];
+}
+
+export interface ConfigRejected {
+  file: string;
+  /** One printable text per problem. */
+  problems: readonly string[];
+}
+
+export type LifecyclePhase = 'starting' | 'listening' | 'ready' | 'draining' | 'stopped';
+
+export interface Lifecycle {
+  phase: LifecyclePhase;
+  detail?: string;
+  /** With `listening`: which listener, and the address it is bound to. */
+  listener?: 'tcp' | 'http';
+  address?: string;
+}
+
+export interface RegistryError {
+  operation: string;
+  message: string;
+}
+
+export interface Bug {
+  /** The place that noticed, say `clients/connection` or `uncaughtException`. */
+  where: string;
+  error: unknown;
+}
+
+export const channels = {
+  clientOpened: new Channel<ClientOpened>('client.opened'),
+  clientAuthenticated: new Channel<ClientAuthenticated>('client.authenticated'),
+  clientClosed: new Channel<ClientClosed>('client.closed'),
+  loginFailed: new Channel<LoginFailed>('login.failed'),
+  sessionCreated: new Channel<SessionChange>('session.created'),
+  sessionResumed: new Channel<SessionChange>('session.resumed'),
+  sessionAttached: new Channel<SessionChange>('session.attached'),
+  sessionDetached: new Channel<SessionChange>('session.detached'),
+  sessionDeleted: new Channel<SessionChange>('session.deleted'),
+  turnStarted: new Channel<TurnStarted>('turn.started'),
+  turnEnded: new Channel<TurnEnded>('turn.ended'),
+  requestDone: new Channel<RequestDone>('request.done'),
+  refusal: new Channel<Refused>('refusal'),
+  backendState: new Channel<BackendStateChange>('backend.state'),
+  backendLink: new Channel<BackendLinkChange>('backend.link'),
+  backendLine: new Channel<BackendLine>('backend.line'),
+  backendVersion: new Channel<BackendVersion>('backend.version'),
+  configReloaded: new Channel<ConfigReloaded>('config.reloaded'),
+  configRejected: new Channel<ConfigRejected>('config.rejected'),
+  lifecycle: new Channel<Lifecycle>('lifecycle'),
+  registryError: new Channel<RegistryError>('registry.error'),
+  bug: new Channel<Bug>('bug'),
+} as const;

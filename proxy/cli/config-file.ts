@@ -1,0 +1,65 @@
+/** Which config a command means, and how its mistakes are told. */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../../config/load.js';
+import { formatProblem, hasErrors, type Problem } from '../../config/problem.js';
+import type { SkyportConfig } from '../../config/schema.js';
+import { RULE_NAMES } from '../protocol/method.js';
+import { CommandError, EXIT, type Terminal } from './terminal.js';
+
+/** The directory of Skyport's own package.json, whether it runs from `dist/` or from the sources. */
+function packageRoot(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, 'package.json'))) {
+    const parent = dirname(directory);
+    if (parent === directory) throw new Error('package.json of Skyport not found');
+    directory = parent;
+  }
+  return directory;
+}
+
+export function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  return version;
+}
+
+/**
+ * The file that is meant: the one given, else `skyport.yaml` in the current directory, else the default
+ * `config/skyport.yaml` that comes with Skyport.
+ */
+export function configPath(given: string | undefined, cwd: string): string {
+  if (given !== undefined) return resolve(cwd, given);
+  const local = join(cwd, 'skyport.yaml');
+  return existsSync(local) ? local : join(packageRoot(), 'config', 'skyport.yaml');
+}
+
+export interface LoadedConfig {
+  file: string;
+  /** Absent when a problem is an error. */
+  config: SkyportConfig | undefined;
+  problems: readonly Problem[];
+}
+
+export function readConfig(given: string | undefined, terminal: Terminal): LoadedConfig {
+  const file = configPath(given, terminal.cwd);
+  const { config, problems } = loadConfig(file, terminal.env, { rules: RULE_NAMES });
+  return { file, config: hasErrors(problems) ? undefined : config, problems };
+}
+
+export interface SocketOptions {
+  config?: string;
+  socket?: string;
+}
+
+/**
+ * Where the Skyport that is meant listens for commands: `--socket`, or what its config says.
+ * @throws CommandError when the config has mistakes
+ */
+export function adminSocket({ config: given, socket }: SocketOptions, terminal: Terminal): string {
+  if (socket !== undefined) return resolve(terminal.cwd, socket);
+  const { config, problems } = readConfig(given, terminal);
+  if (config !== undefined) return config.admin.socket;
+  const texts = problems.filter(({ severity }) => severity === 'error').map(formatProblem);
+  throw new CommandError([...texts, 'The config tells where the running Skyport is reached; --socket PATH does without it.'].join('\n'), EXIT.usage);
+}

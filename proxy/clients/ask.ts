@@ -1,0 +1,165 @@
+/**
+ * One request of a client on its way: from the frame that brought it to the one answer it gets.
+ */
+import { channels } from '../channels.js';
+import type { Call, Link } from '../backends/link.js';
+import { errorReply, type ErrorName, type Refusal } from '../protocol/errors.js';
+import type { MethodSpec } from '../protocol/catalogue.js';
+import type { Session } from '../sessions/session.js';
+import type { Ticket } from '../sessions/order.js';
+import type { Frame } from '../wire/frame.js';
+import type { Peek } from '../wire/peek.js';
+import type { Scan } from '../wire/scan.js';
+import { withId } from '../wire/rewrite.js';
+import type { Client } from './client.js';
+
+/** Looks at an answer before the client gets it. `false`: it takes care of the answer itself. */
+export type AnswerHook = (frame: Frame, peeked: Peek) => boolean | void;
+
+export class Ask implements Call {
+  done = false;
+  /** Passed on to a CLI server; cancelling it has no effect there. */
+  sent = false;
+  backend: string | undefined;
+  /** Runs on every answer of the server and, with nothing, when there will be none. */
+  hook: AnswerHook | undefined;
+  onEnd: ((ok: boolean) => void) | undefined;
+  private session: Session | undefined;
+  private ticket: Ticket | undefined;
+  private heldBytes = 0;
+  private frame: Frame;
+  private readonly startedAt = performance.now();
+
+  constructor(
+    readonly client: Client,
+    /** The client's id as JSON text. */
+    readonly idToken: string,
+    readonly spec: MethodSpec,
+    frame: Frame,
+    /** Offsets into the frame's buffer. */
+    public scan: Scan,
+  ) {
+    this.frame = frame;
+  }
+
+  /** Keeps the message beyond the call that brought it, because it has to wait. */
+  keep(): void {
+    if (this.heldBytes > 0 || this.done) return;
+    const { buffer, start, body, end } = this.frame;
+    const from = start >= 0 ? start : body;
+    const copy = Buffer.from(buffer.subarray(from, end));
+    this.frame = { buffer: copy, start: start >= 0 ? 0 : -1, body: body - from, end: end - from };
+    this.scan = shift(this.scan, -from);
+    this.heldBytes = copy.length;
+    this.client.hold(this.heldBytes);
+  }
+
+  /** Takes the place of the message that came, for a call that is passed on changed. */
+  replace(frame: Frame, scan: Scan): void {
+    this.frame = frame;
+    this.scan = scan;
+  }
+
+  get message(): Frame {
+    return this.frame;
+  }
+
+  /** The params, parsed whole; `{}` when there are none. */
+  params(): Record<string, unknown> {
+    const { paramsStart, paramsEnd } = this.scan;
+    if (paramsStart < 0) return {};
+    const value: unknown = JSON.parse(this.frame.buffer.toString('utf8', paramsStart, paramsEnd));
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+  }
+
+  /** Waits for its place among the session's writes, then calls `start`. */
+  line(session: Session, kind: 'write' | 'long' | 'interrupt', start: () => void): void {
+    this.session = session;
+    this.ticket = session.order.enter(kind, () => {
+      if (!this.done) start();
+    });
+    if (this.ticket.state === 'waiting') this.keep();
+    // Answered at once, before there was a ticket to give back.
+    else if (this.done) this.leaveLine();
+  }
+
+  forward(link: Link, backend: string): void {
+    if (this.done) return;
+    this.sent = true;
+    this.backend = backend;
+    link.forward(this.frame, this.scan.idStart, this.scan.idEnd, this);
+    this.release();
+    this.client.pausedBy(link);
+  }
+
+  onAnswer(frame: Frame, peeked: Peek): void {
+    if (this.hook?.(frame, peeked) === false) return;
+    this.pass(frame, peeked);
+  }
+
+  /** Gives the server's answer to the client, under the client's id. */
+  pass(frame: Frame, peeked: Peek): void {
+    if (this.done) return;
+    const ok = !peeked.isError;
+    this.client.deliver(withId(frame, peeked.idStart, peeked.idEnd, this.idToken));
+    this.end(ok ? 'ok' : 'error', ok);
+  }
+
+  onLost(refusal: Refusal): void {
+    this.refuse(refusal);
+  }
+
+  /** Answers with a result of Skyport's own. */
+  result(value: unknown): void {
+    if (this.done) return;
+    this.client.deliverText(`{"jsonrpc":"2.0","id":${this.idToken},"result":${JSON.stringify(value)}}`);
+    this.end('ok', true);
+  }
+
+  refuse(refusal: Refusal): void {
+    if (this.done) return;
+    this.client.deliverText(errorReply(this.idToken, refusal));
+    channels.refusal.publish({ name: refusal.name, method: this.spec.name, user: this.client.user, rule: refusal.rule });
+    this.end(refusal.name, false);
+  }
+
+  /** The client is gone. What has been passed on holds its place in the line until it is answered. */
+  abandon(): void {
+    if (!this.sent) this.end('SKYPORT_CLIENT_GONE', false);
+  }
+
+  private end(outcome: 'ok' | 'error' | ErrorName, ok: boolean): void {
+    if (this.done) return;
+    this.done = true;
+    this.release();
+    this.client.answered(this);
+    this.onEnd?.(ok);
+    this.leaveLine();
+    channels.requestDone.publish({
+      method: this.spec.name,
+      outcome,
+      durationMs: performance.now() - this.startedAt,
+      backend: this.backend,
+    });
+  }
+
+  private leaveLine(): void {
+    if (this.ticket) this.session?.order.leave(this.ticket);
+  }
+
+  private release(): void {
+    if (this.heldBytes > 0) this.client.hold(-this.heldBytes);
+    this.heldBytes = 0;
+  }
+}
+
+function shift(scan: Scan, by: number): Scan {
+  const move = (offset: number): number => (offset < 0 ? offset : offset + by);
+  return {
+    ...scan,
+    idStart: move(scan.idStart), idEnd: move(scan.idEnd),
+    methodStart: move(scan.methodStart), methodEnd: move(scan.methodEnd),
+    paramsStart: move(scan.paramsStart), paramsEnd: move(scan.paramsEnd),
+    sessionIdStart: move(scan.sessionIdStart), sessionIdEnd: move(scan.sessionIdEnd),
+  };
+}

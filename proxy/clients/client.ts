@@ -1,0 +1,312 @@
+/**
+ * A client: one SDK connection. It reads frames, knows who is calling, and keeps everything that
+ * is bound to the connection, so that all of it is let go the moment the client leaves.
+ *
+ *   handshake ──login──▶ ready ──left, cut, drained──▶ closed
+ */
+import type { Backend } from '../backends/backend.js';
+import { PLAIN, type Profile } from '../backends/profile.js';
+import type { Link } from '../backends/link.js';
+import { channels } from '../channels.js';
+import { errorReply, refuse, type ErrorName, type Refusal } from '../protocol/errors.js';
+import type { Principal } from '../identity/principal.js';
+import { mayUse } from '../identity/principal.js';
+import type { Attachment, ServerRequest, SessionClient } from '../sessions/attachment.js';
+import type { Session } from '../sessions/session.js';
+import { frameOf, isWireFault, type Frame, type WireFault } from '../wire/frame.js';
+import { peek } from '../wire/peek.js';
+import { withId } from '../wire/rewrite.js';
+import { scan, type Scan } from '../wire/scan.js';
+import type { CloseCause, Transport } from '../wire/transport.js';
+import type { Ask } from './ask.js';
+import { Handshake } from './handshake.js';
+import { dispatch } from './requests.js';
+import type { Services } from './services.js';
+
+/** What waits on a link beyond this many bytes stops the reading of the clients that write to it. */
+const LINK_HIGH_WATER = 1_048_576;
+
+/** Milliseconds for a last message to leave before the connection is cut. */
+const FAREWELL = 1_000;
+
+/** A client that nobody knows yet needs no larger messages than its `connect`. */
+export const HANDSHAKE_FRAME = 65_536;
+
+let lastId = 0;
+
+export class Client implements SessionClient {
+  readonly id = ++lastId;
+  principal: Principal | undefined;
+  profile: Profile = PLAIN;
+  closed = false;
+  /** Told to leave: takes no new requests, stays until its turns and answers are through. */
+  leaving = false;
+  readonly attachments = new Map<string, Attachment>();
+  private readonly asks = new Map<string, Ask>();
+  private readonly homes = new Map<Backend, Link>();
+  private readonly serverRequests = new Map<number, ServerRequest>();
+  private readonly handshake: Handshake;
+  private readonly openedAt = Date.now();
+  private nextServerRequest = 1;
+  private heldBytes = 0;
+  private requests = 0;
+  private events = 0;
+
+  /** @param listenerUser the user that the listener stands for (`as`), if it does */
+  constructor(
+    readonly transport: Transport,
+    readonly services: Services,
+    readonly listener: string,
+    listenerUser: string | undefined,
+    principal?: Principal,
+  ) {
+    this.handshake = new Handshake(this, listenerUser);
+    channels.clientOpened.publish({ clientId: this.id, remote: transport.remote, listener, transport: transport.kind });
+    services.roster.add(this);
+    if (principal) this.authenticated(principal, PLAIN);
+    transport.listen({
+      onFrame: (frame) => this.onFrame(frame),
+      onFault: (fault) => this.onFault(fault),
+      onClose: (cause) => this.onClose(cause),
+    });
+  }
+
+  get user(): string | undefined {
+    return this.principal?.user;
+  }
+
+  /** Milliseconds since the connection was accepted. */
+  age(now: number): number {
+    return now - this.openedAt;
+  }
+
+  /** Nothing of this client is under way: neither an answer nor a turn. */
+  get idle(): boolean {
+    if (this.asks.size > 0) return false;
+    for (const attachment of this.attachments.values()) if (attachment.session.turn.open) return false;
+    return true;
+  }
+
+  authenticated(principal: Principal, profile: Profile): void {
+    this.profile = profile;
+    if (this.principal) return;
+    this.principal = principal;
+    this.transport.maxFrame = this.services.limits.max_frame;
+    this.services.roster.authenticated(this, principal);
+    channels.clientAuthenticated.publish({
+      clientId: this.id,
+      user: principal.user,
+      roles: [...principal.roles],
+      source: principal.source,
+    });
+  }
+
+  /** After a reload: other roles are in force at once, a token that was taken back ends the connection. */
+  reauthenticate(): void {
+    if (!this.principal) return;
+    const current = this.services.authenticator.current(this.principal);
+    // What a service may see is found by its pattern; with another one, nothing that it holds is certain.
+    if (!current || current.sessionPattern?.source !== this.principal.sessionPattern?.source) {
+      this.leave('SKYPORT_AUTHENTICATION_FAILED');
+      return;
+    }
+    this.principal = current;
+    this.transport.maxFrame = this.services.limits.max_frame;
+  }
+
+  /** Leaves as soon as nothing of it is under way. */
+  finish(): void {
+    this.leaving = true;
+    if (this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
+  }
+
+  /** May this client use the session? An unknown one and somebody else's are the same. */
+  owns(session: Session | undefined): session is Session {
+    return session !== undefined && !session.deleted && this.principal !== undefined && mayUse(this.principal, session.id, session.owner);
+  }
+
+  /** The link of this client's unattached calls on a backend; lifecycle events come by it, in order with its answers. */
+  home(backend: Backend): Link | undefined {
+    const link = this.homes.get(backend);
+    if (link?.open && !link.retiring) return link;
+    if (link) this.homes.delete(backend);
+    return undefined;
+  }
+
+  settle(backend: Backend, link: Link): void {
+    if (!this.home(backend)) this.homes.set(backend, link);
+  }
+
+  /** Takes a request in, unless the client has too many under way. */
+  begin(ask: Ask): Refusal | undefined {
+    this.requests++;
+    if (this.asks.has(ask.idToken)) return refuse('SKYPORT_DUPLICATE_ID');
+    if (this.asks.size >= this.services.limits.requests_per_client) return refuse('SKYPORT_TOO_MANY_REQUESTS');
+    this.asks.set(ask.idToken, ask);
+    return undefined;
+  }
+
+  answered(ask: Ask): void {
+    if (this.asks.get(ask.idToken) === ask) this.asks.delete(ask.idToken);
+    if (this.leaving && this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
+  }
+
+  /** Bytes of requests that wait their turn. Past the client's bound no further one is kept. */
+  hold(bytes: number): void {
+    this.heldBytes += bytes;
+  }
+
+  get crowded(): boolean {
+    return this.heldBytes > this.services.limits.client_buffer;
+  }
+
+  /** Stops reading from the client while the link it writes to is full. */
+  pausedBy(link: Link): void {
+    if (link.transport.bufferedBytes <= LINK_HIGH_WATER) return;
+    this.transport.pause();
+    link.whenDrained(() => {
+      if (!this.closed) this.transport.resume();
+    });
+  }
+
+  deliver(frame: Frame): void {
+    if (this.closed) return;
+    this.transport.sendFrame(frame);
+    this.checkBuffer();
+  }
+
+  deliverText(json: string): void {
+    if (this.closed) return;
+    this.transport.sendText(json);
+    this.checkBuffer();
+  }
+
+  deliverEvent(frame: Frame): void {
+    this.events++;
+    this.deliver(frame);
+  }
+
+  ask(request: ServerRequest): void {
+    if (this.closed) return;
+    const id = this.nextServerRequest++;
+    this.serverRequests.set(id, request);
+    const frame = frameOf(request.body);
+    const { idStart, idEnd } = peek(frame.buffer, frame.body, frame.end);
+    this.deliver(withId(frame, idStart, idEnd, String(id)));
+  }
+
+  dropped(attachment: Attachment): void {
+    if (this.attachments.get(attachment.session.id) === attachment) this.attachments.delete(attachment.session.id);
+    if (this.leaving && this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
+  }
+
+  /** Disconnects with a reason that the client can read. */
+  leave(name: ErrorName, message?: string): void {
+    if (this.closed) return;
+    this.transport.end(name, errorReply('null', refuse(name, message)), FAREWELL);
+  }
+
+  private checkBuffer(): void {
+    if (this.transport.bufferedBytes <= this.services.limits.client_buffer) return;
+    channels.refusal.publish({ name: 'SKYPORT_CLIENT_TOO_SLOW', user: this.user });
+    this.leave('SKYPORT_CLIENT_TOO_SLOW');
+    this.onClose({ reason: 'SKYPORT_CLIENT_TOO_SLOW' });
+  }
+
+  private onFrame(frame: Frame): void {
+    if (this.closed) return;
+    const scanned = scan(frame.buffer, frame.body, frame.end);
+    if (isWireFault(scanned)) {
+      this.onMalformed(scanned);
+    } else if (!this.principal) {
+      this.handshake.onMessage(frame, scanned);
+    } else {
+      this.onMessage(frame, scanned);
+    }
+  }
+
+  /** A message of a client that is known. Called by the handshake, too, for a message that logged in by itself. */
+  onMessage(frame: Frame, scanned: Scan): void {
+    switch (scanned.kind) {
+      case 'request':
+        if (scanned.method === 'connect') this.handshake.onMessage(frame, scanned);
+        else dispatch(this, frame, scanned);
+        break;
+      case 'response':
+        this.onResponse(frame, scanned);
+        break;
+      default:
+        // Of notifications a client has only this one; a CLI server ignores it (PROTOCOL: Ids).
+        if (scanned.method === '$/cancelRequest') this.onCancel(frame, scanned);
+    }
+  }
+
+  private onResponse(frame: Frame, scanned: Scan): void {
+    const id = Number(frame.buffer.toString('latin1', scanned.idStart, scanned.idEnd));
+    const request = this.serverRequests.get(id);
+    if (!request) return;
+    this.serverRequests.delete(id);
+    (request.link as Link).answer(frame, scanned.idStart, scanned.idEnd, request.idToken);
+  }
+
+  /** A request that still waits in Skyport can be cancelled; one that was passed on cannot. */
+  private onCancel(frame: Frame, scanned: Scan): void {
+    if (scanned.paramsStart < 0) return;
+    const params = JSON.parse(frame.buffer.toString('utf8', scanned.paramsStart, scanned.paramsEnd)) as { id?: unknown } | null;
+    const ask = this.asks.get(JSON.stringify(params?.id));
+    if (ask && !ask.sent) ask.refuse(refuse('SKYPORT_REQUEST_CANCELLED'));
+  }
+
+  /** A message that is not understood costs an answer, as on a CLI server; the connection goes on. */
+  private onMalformed(fault: WireFault): void {
+    const name = fault.reason === 'invalid_request' ? 'SKYPORT_INVALID_REQUEST' : 'SKYPORT_PARSE_ERROR';
+    channels.refusal.publish({ name, user: this.user });
+    this.deliverText(errorReply(fault.idToken ?? 'null', refuse(name, fault.message)));
+  }
+
+  /** A frame whose end cannot be found: the connection is of no more use. */
+  private onFault(fault: WireFault): void {
+    const name = fault.reason === 'frame_too_large' ? 'SKYPORT_FRAME_TOO_LARGE' : 'SKYPORT_FRAME_INVALID';
+    channels.refusal.publish({ name, user: this.user });
+    this.leave(name, fault.message);
+    this.onClose({ reason: name, fault });
+  }
+
+  private onClose(cause: CloseCause): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.services.roster.remove(this);
+    for (const ask of [...this.asks.values()]) ask.abandon();
+    this.letGo();
+    channels.clientClosed.publish({
+      clientId: this.id,
+      user: this.user,
+      reason: cause.reason,
+      durationMs: Date.now() - this.openedAt,
+      bytesIn: this.transport.bytesIn,
+      bytesOut: this.transport.bytesOut,
+      requests: this.requests,
+      events: this.events,
+    });
+  }
+
+  private letGo(): void {
+    const now = Date.now();
+    const open = new Map<Attachment, ServerRequest[]>();
+    for (const request of this.serverRequests.values()) {
+      if (this.attachments.get(request.attachment.session.id) !== request.attachment) {
+        request.link.refuseRequest(request.idToken, refuse('SKYPORT_CLIENT_GONE'));
+        continue;
+      }
+      const list = open.get(request.attachment);
+      if (list) list.push(request);
+      else open.set(request.attachment, [request]);
+    }
+    this.serverRequests.clear();
+    for (const attachment of [...this.attachments.values()]) {
+      attachment.vanished(now, this.services.linger, open.get(attachment) ?? []);
+    }
+    this.attachments.clear();
+    this.homes.clear();
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Calls that concern sessions on several backends: asked of each, merged, and filtered to what is
+ * the caller's.
+ */
+import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
+import { mergeFanout, planFanout } from '../guard/fanout.js';
+import { sessionIdsIn } from '../guard/carriers.js';
+import { channels } from '../channels.js';
+import type { Ask } from './ask.js';
+import { settled } from './passage.js';
+
+/** Milliseconds that one backend has; the others' results do not wait longer for it. */
+const DEADLINE = 10_000;
+
+export function fanOut(ask: Ask): Refusal | undefined {
+  const { client, spec } = ask;
+  const { directory, pool } = client.services;
+  const params = ask.params();
+  if (spec.carriers.length > 0) {
+    const ids = sessionIdsIn(spec, params);
+    if (isRefusal(ids)) return ids;
+  }
+  const owns = (id: string): boolean => client.owns(directory.get(id));
+  const names = pool.names().filter((name) => pool.get(name)?.up);
+  const plan = planFanout(spec, params, owns, (id) => directory.get(id)?.backend, names);
+  gather(ask, plan).then(
+    (results) => {
+      const merged = mergeFanout(spec, params, results, owns);
+      if (spec.name === 'sessions.bulkDelete') forget(ask, merged as { freedBytes?: Record<string, number> });
+      ask.result(merged);
+    },
+    (error: unknown) => {
+      channels.bug.publish({ where: 'clients/fanout', error });
+      ask.refuse(refuse('SKYPORT_INTERNAL_ERROR'));
+    },
+  );
+  return undefined;
+}
+
+/** The results of the backends that answered. One that failed is left out: it may come back with its sessions. */
+async function gather(ask: Ask, plan: ReadonlyMap<string, { method: string; params: object }>): Promise<Map<string, unknown>> {
+  const { client } = ask;
+  const results = new Map<string, unknown>();
+  await Promise.all(
+    [...plan].map(async ([name, { method, params }]) => {
+      const backend = client.services.pool.get(name);
+      if (!backend) return;
+      const link = client.home(backend) ?? settled(client, backend, await backend.borrow(client.profile));
+      if (isRefusal(link)) return;
+      const answer = await link.call(method, params, DEADLINE);
+      if (!isRefusal(answer) && answer.ok) results.set(name, answer.result);
+    }),
+  );
+  return results;
+}
+
+/** What the servers have deleted nobody owns any more. */
+function forget(ask: Ask, { freedBytes = {} }: { freedBytes?: Record<string, number> }): void {
+  const { directory } = ask.client.services;
+  for (const id of Object.keys(freedBytes)) {
+    const session = directory.get(id);
+    if (!session || !ask.client.owns(session)) continue;
+    for (const attachment of [...session.attachments]) attachment.gone();
+    directory.remove(session).catch((error: unknown) => {
+      channels.registryError.publish({ operation: 'remove', message: String(error) });
+    });
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * A session's life as clients steer it: create, resume, detach, destroy, delete, close.
+ */
+import { randomUUID } from 'node:crypto';
+import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
+import { parseAnswer, type Link } from '../backends/link.js';
+import { namesSomebodyElse } from '../identity/principal.js';
+import { Attachment } from '../sessions/attachment.js';
+import { createParams, isNotFound } from '../sessions/recipe.js';
+import type { Session } from '../sessions/session.js';
+import { channels } from '../channels.js';
+import type { Ask } from './ask.js';
+import { changeOf, passOn, settled } from './passage.js';
+import { ownerOfNew, permit, rename, rewrite } from './requests.js';
+
+/** What every CLI server takes (PROTOCOL: Sessions). */
+const SESSION_ID = /^[A-Za-z0-9_-]{1,128}$/;
+
+/**
+ * A create of a session that its owner already has becomes a resume: a server would attach silently
+ * or start a second history (PROTOCOL: Sessions).
+ */
+export function create(ask: Ask): Refusal | undefined {
+  const { client } = ask;
+  const { directory, pool, limits, authenticator } = client.services;
+  const given = ask.scan.sessionId;
+  // The server replaces an empty id by one of its own; the binding must be known before it answers.
+  const sessionId = given === undefined || given === '' ? randomUUID() : given;
+  if (!SESSION_ID.test(sessionId)) return refuse('SKYPORT_SESSION_ID_INVALID');
+  const existing = directory.get(sessionId);
+  if (existing && !client.owns(existing)) return refuseSession(sessionId);
+  const owner = ownerOfNew(client, sessionId);
+  if (owner === undefined || namesSomebodyElse(client.principal!, sessionId, authenticator.patterns)) {
+    return refuse('SKYPORT_SESSION_ID_REFUSED');
+  }
+  const refusal = permit(ask, owner);
+  if (refusal) return refusal;
+  if (given === undefined || given === '') rewrite(ask, { ...ask.params(), sessionId });
+  if (existing) return attach(ask, existing);
+  if (directory.ownedBy(owner).size >= limits.sessions_per_user) return refuse('SKYPORT_TOO_MANY_SESSIONS');
+  const backend = pool.place({ user: owner, sessionId });
+  if (isRefusal(backend)) return backend;
+  ask.keep();
+  const registered = directory.register(sessionId, owner, backend.name, true);
+  const session = directory.get(sessionId)!;
+  ask.line(session, 'write', () => {
+    registered.then(
+      () => attachNow(ask, session),
+      (error: unknown) => {
+        channels.registryError.publish({ operation: 'put', message: String(error) });
+        ask.refuse(refuse('SKYPORT_STORE_UNAVAILABLE'));
+      },
+    );
+  });
+  return undefined;
+}
+
+export function resume(ask: Ask, session: Session): Refusal | undefined {
+  return attach(ask, session);
+}
+
+function attach(ask: Ask, session: Session): undefined {
+  ask.line(session, 'write', () => attachNow(ask, session));
+  return undefined;
+}
+
+function attachNow(ask: Ask, session: Session): void {
+  ask.keep();
+  attachInSteps(ask, session).catch((error: unknown) => {
+    channels.bug.publish({ where: 'clients/life', error });
+    ask.refuse(refuse('SKYPORT_INTERNAL_ERROR'));
+  });
+}
+
+/** Finds the attachment's place, then passes the create or resume on. */
+async function attachInSteps(ask: Ask, session: Session): Promise<void> {
+  const { client } = ask;
+  const fresh = session.creating;
+  if (session.deleted) return ask.refuse(refuseSession(session.id));
+  const params = ask.params();
+  if (typeof params['workingDirectory'] === 'string') await client.services.makeDirectory(params['workingDirectory']);
+  const place = await takePlace(ask, session);
+  ask.onEnd = (ok) => {
+    if (!ok && fresh && session.creating) void forgetNew(session, ask);
+  };
+  if (isRefusal(place)) {
+    ask.refuse(place);
+    if (ask.client.closed && fresh) void forgetNew(session, ask);
+    return;
+  }
+  const { attachment, link } = place;
+  if (ask.done) {
+    place.giveBack();
+    if (fresh) void forgetNew(session, ask);
+    return;
+  }
+  let method: 'session.create' | 'session.resume' = fresh ? 'session.create' : 'session.resume';
+  const recipe = { method: ask.spec.name as typeof method, params: Buffer.from(JSON.stringify(params)) };
+  ask.hook = (frame, peeked) => {
+    if (peeked.isError) {
+      const answer = parseAnswer(frame, peeked);
+      const unknown = !isRefusal(answer) && !answer.ok && isNotFound(answer.error.message);
+      // Created, never used, and unloaded: the server has nothing of it on its disk (PROTOCOL: Sessions).
+      if (unknown && method === 'session.resume' && session.turns === 0 && !client.closed) {
+        method = 'session.create';
+        rewrite(ask, createParams(params), method);
+        ask.forward(link, session.backend);
+        return false;
+      }
+      place.giveBack();
+      return true;
+    }
+    session.creating = false;
+    attachment.attached();
+    attachment.recipe = recipe;
+    session.changed();
+    client.services.directory.touched(session);
+    announce(ask, session, fresh, place.kind);
+    // The server now counts a client that has left meanwhile.
+    if (client.closed) void attachment.release();
+    else queueMicrotask(() => settle(session, attachment));
+    return true;
+  };
+  if (method !== ask.spec.name) rename(ask, method);
+  ask.forward(link, session.backend);
+}
+
+interface Place {
+  readonly kind: 'new' | 'same' | 'held';
+  readonly attachment: Attachment;
+  readonly link: Link;
+  /** The server did not take it. */
+  giveBack(): void;
+}
+
+/** A held turn of the same user is taken over on its link; otherwise a link without this session. */
+async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
+  const { client } = ask;
+  const { pool } = client.services;
+  const own = client.attachments.get(session.id);
+  if (own?.link && own.state === 'attached') {
+    return { kind: 'same', attachment: own, link: own.link as Link, giveBack: () => undefined };
+  }
+  const held = session.attachments.find((a) => a.state === 'held' && a.link?.open);
+  if (held) {
+    held.adopt(client);
+    client.attachments.set(session.id, held);
+    const giveBack = (): void => {
+      client.attachments.delete(session.id);
+      held.holdOn();
+    };
+    return { kind: 'held', attachment: held, link: held.link as Link, giveBack };
+  }
+  own?.gone();
+  const backend = pool.bound(session.backend);
+  if (!backend?.up) return refuse(session.creating ? 'SKYPORT_NO_BACKEND' : 'SKYPORT_BACKEND_UNAVAILABLE');
+  const shared = session.attachments.some((a) => a.live);
+  const link = settled(client, backend, await backend.acquire(client.profile, session.id, shared));
+  if (isRefusal(link)) return link;
+  const attachment = new Attachment(session, client);
+  if (!client.closed) client.attachments.set(session.id, attachment);
+  attachment.take(link);
+  session.add(attachment);
+  return { kind: 'new', attachment, link, giveBack: () => attachment.gone() };
+}
+
+/** Others held for this user are superfluous now; questions that waited are the new client's. */
+function settle(session: Session, attachment: Attachment): void {
+  attachment.deliverUnanswered();
+  for (const other of [...session.attachments]) {
+    if (other !== attachment && other.state === 'held') void other.release();
+  }
+}
+
+/** A create that came to nothing leaves no owner behind. */
+async function forgetNew(session: Session, ask: Ask): Promise<void> {
+  if (session.deleted) return;
+  try {
+    await ask.client.services.directory.remove(session);
+  } catch (error) {
+    channels.registryError.publish({ operation: 'remove', message: String(error) });
+  }
+}
+
+function announce(ask: Ask, session: Session, fresh: boolean, kind: Place['kind']): void {
+  const change = { ...changeOf(session), clientId: ask.client.id };
+  if (fresh) channels.sessionCreated.publish(change);
+  else if (kind === 'new' && session.attachments.length > 1) channels.sessionAttached.publish(change);
+  else channels.sessionResumed.publish(change);
+}
+
+/** `session.detach` and `session.destroy`. Without an attachment the answer is the runtime's (measured, 1.0.85). */
+export function detach(ask: Ask, session: Session): Refusal | undefined {
+  const attachment = ask.client.attachments.get(session.id);
+  if (!attachment || attachment.state === 'lost') {
+    attachment?.gone();
+    ask.result({ success: ask.spec.life === 'detach' || attachment !== undefined });
+    return undefined;
+  }
+  ask.hook = (_frame, peeked) => {
+    if (peeked.isError) return true;
+    // The answer goes out first: `ended` may be what lets a leaving client go.
+    queueMicrotask(() => attachment.ended());
+    channels.sessionDetached.publish({ ...changeOf(session), clientId: ask.client.id, reason: ask.spec.life });
+    return true;
+  };
+  return passOn(ask, session);
+}
+
+/** `session.delete`, `sessions.delete`, `sessions.close`: they end everybody's attachments. */
+export function remove(ask: Ask, session: Session): Refusal | undefined {
+  const { directory } = ask.client.services;
+  ask.hook = (frame, peeked) => {
+    const answer = parseAnswer(frame, peeked);
+    if (isRefusal(answer) || !answer.ok) return true;
+    const success = (answer.result as { success?: boolean } | null)?.success !== false;
+    // A session that was never used has no file to delete; it is gone when nobody is attached.
+    const neverStored = !success && session.attachments.length === 0;
+    if (!success && !neverStored) return true;
+    queueMicrotask(() => {
+      for (const attachment of [...session.attachments]) attachment.gone();
+      if (ask.spec.life !== 'delete') return;
+      channels.sessionDeleted.publish({ ...changeOf(session), clientId: ask.client.id });
+      directory.remove(session).catch((error: unknown) => {
+        channels.registryError.publish({ operation: 'remove', message: String(error) });
+      });
+    });
+    return true;
+  };
+  return passOn(ask, session);
+}

@@ -1,0 +1,163 @@
+/**
+ * The last steps of a request: the session's order of writes, the link, and what its answer changes.
+ */
+import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
+import type { DialFailure } from '../backends/dial.js';
+import { parseAnswer, type Link } from '../backends/link.js';
+import type { Backend } from '../backends/backend.js';
+import { reattach } from '../sessions/recipe.js';
+import type { Attachment } from '../sessions/attachment.js';
+import type { Session } from '../sessions/session.js';
+import { channels } from '../channels.js';
+import { frameOf } from '../wire/frame.js';
+import { peek } from '../wire/peek.js';
+import type { Ask } from './ask.js';
+import type { Client } from './client.js';
+
+/** Passes a call on to where its session lives, when its turn among the session's writes has come. */
+export function passOn(ask: Ask, session: Session): undefined {
+  const { spec } = ask;
+  const order = spec.order !== 'none' && spec.longWith.some((key) => ask.scan.paramKeys.includes(key)) ? 'long' : spec.order;
+  if (spec.order !== 'none') ask.client.services.directory.touched(session);
+  // A read that overtakes the create of its session would find nothing.
+  if (order === 'none' && !session.creating) send(ask, session);
+  else ask.line(session, order === 'none' ? 'long' : order, () => send(ask, session));
+  return undefined;
+}
+
+function send(ask: Ask, session: Session): void {
+  if (session.deleted) {
+    ask.refuse(refuseSession(session.id));
+    return;
+  }
+  const { client } = ask;
+  const attachment = client.attachments.get(session.id);
+  if (attachment && attachment.state !== 'lost' && attachment.link) {
+    dispatchOn(ask, session, attachment.link as Link);
+    return;
+  }
+  ask.keep();
+  void findLink(client, session, attachment).then((link) => {
+    if (isRefusal(link)) ask.refuse(link);
+    else dispatchOn(ask, session, link);
+  });
+}
+
+function dispatchOn(ask: Ask, session: Session, link: Link): void {
+  if (ask.done) return;
+  if (ask.spec.opensTurn) {
+    const idles = session.turn.sent();
+    ask.onEnd = (ok) => session.turn.answered(ok, idles);
+  }
+  ask.forward(link, session.backend);
+}
+
+async function findLink(client: Client, session: Session, attachment: Attachment | undefined): Promise<Link | Refusal> {
+  if (attachment) {
+    const refusal = await restore(client, session);
+    return refusal ?? (attachment.link as Link | undefined) ?? refuse('SKYPORT_SESSION_LOST');
+  }
+  const backend = client.services.pool.bound(session.backend);
+  if (!backend?.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
+  const home = client.home(backend);
+  if (home?.free(session.id)) return home;
+  return settled(client, backend, await backend.borrow(client.profile, session.id));
+}
+
+/** Attaches again everybody whose attachment was lost with a link, the caller first, one after the other. */
+async function restore(client: Client, session: Session): Promise<Refusal | undefined> {
+  const own = client.attachments.get(session.id);
+  const lost = session.attachments.filter((a) => a.state === 'lost' || a.reattaching);
+  lost.sort((a, b) => Number(b === own) - Number(a === own));
+  let refusal: Refusal | undefined;
+  for (const attachment of lost) {
+    attachment.reattaching ??= restoreOne(attachment, client).finally(() => (attachment.reattaching = undefined));
+    const result = await attachment.reattaching;
+    if (attachment === own) refusal = result;
+    if (refusal) break;
+  }
+  return refusal;
+}
+
+async function restoreOne(attachment: Attachment, client: Client): Promise<Refusal | undefined> {
+  const { session } = attachment;
+  const backend = client.services.pool.bound(session.backend);
+  if (!backend?.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
+  const owner = attachment.client as Client | undefined;
+  const shared = session.attachments.some((a) => a !== attachment && a.live);
+  const link = readable(await backend.acquire(owner?.profile ?? client.profile, session.id, shared));
+  if (isRefusal(link)) return link;
+  if (attachment.state !== 'lost') return undefined;
+  owner?.settle(backend, link);
+  const refusal = await reattach(attachment, link);
+  if (!refusal) {
+    channels.sessionResumed.publish({ ...changeOf(session), clientId: owner?.id, reason: 'its backend came back' });
+  }
+  return refusal;
+}
+
+/** For a call that any backend may answer; one that the client already uses, if there is one. */
+export function passToAny(ask: Ask): Refusal | undefined {
+  const { client } = ask;
+  const backend = client.services.pool.anyUp();
+  if (!backend) return refuse('SKYPORT_NO_BACKEND');
+  const home = client.home(backend);
+  if (home) {
+    ask.forward(home, backend.name);
+    return undefined;
+  }
+  ask.keep();
+  void backend.borrow(client.profile).then((found) => {
+    const link = settled(client, backend, found);
+    if (isRefusal(link)) ask.refuse(link);
+    else ask.forward(link, backend.name);
+  });
+  return undefined;
+}
+
+/** A call whose result names a new session: it is the owner's before the client hears of it. */
+export function fork(ask: Ask, source: Session): Refusal | undefined {
+  const { directory, limits } = ask.client.services;
+  if (directory.ownedBy(source.owner).size >= limits.sessions_per_user) return refuse('SKYPORT_TOO_MANY_SESSIONS');
+  const path = ask.spec.registers!;
+  ask.hook = (frame, peeked) => {
+    const answer = parseAnswer(frame, peeked);
+    if (isRefusal(answer) || !answer.ok) return true;
+    const id = (answer.result as Record<string, unknown> | null)?.[path];
+    if (typeof id !== 'string') return true;
+    const body = Buffer.from(frame.buffer.subarray(frame.body, frame.end));
+    void directory.register(id, source.owner, source.backend, false).then(
+      (session) => {
+        session.turns = Math.max(1, session.turns);
+        directory.touched(session);
+        channels.sessionCreated.publish({ ...changeOf(session), clientId: ask.client.id, reason: 'fork' });
+        const copy = frameOf(body);
+        ask.pass(copy, peek(copy.buffer, copy.body, copy.end));
+      },
+      (error: unknown) => {
+        channels.registryError.publish({ operation: 'put', message: String(error) });
+        ask.refuse(refuse('SKYPORT_STORE_UNAVAILABLE'));
+      },
+    );
+    return false;
+  };
+  return passOn(ask, source);
+}
+
+/** Remembers the first link that a client uses on a backend. */
+export function settled(client: Client, backend: Backend, found: Link | Refusal | DialFailure): Link | Refusal {
+  const link = readable(found);
+  if (!isRefusal(link)) client.settle(backend, link);
+  return link;
+}
+
+/** Why no link could be had, in the client's terms. */
+export function readable(found: Link | Refusal | DialFailure): Link | Refusal {
+  if (isRefusal(found) || !('kind' in found)) return found;
+  if (found.kind === 'network') return refuse('SKYPORT_BACKEND_UNAVAILABLE');
+  return refuse('SKYPORT_BACKEND_PROTOCOL', `The CLI server refused a connection: ${found.message}`);
+}
+
+export function changeOf(session: Session): { sessionId: string; owner: string; backend: string; epoch: number } {
+  return { sessionId: session.id, owner: session.owner, backend: session.backend, epoch: session.epoch };
+}

@@ -1,0 +1,149 @@
+/**
+ * The way of one request of a client: may it, on this session, with these parameters; then where to.
+ */
+import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
+import { lookup, type MethodSpec } from '../protocol/catalogue.js';
+import { errorReply } from '../protocol/errors.js';
+import { channels } from '../channels.js';
+import { ownerFor } from '../identity/principal.js';
+import { sessionIdsIn } from '../guard/carriers.js';
+import type { Frame } from '../wire/frame.js';
+import { scan, type Scan } from '../wire/scan.js';
+import { withParams } from '../wire/rewrite.js';
+import { Ask } from './ask.js';
+import type { Client } from './client.js';
+import { create, detach, resume, remove } from './life.js';
+import { answerLocally } from './local.js';
+import { fanOut } from './fanout.js';
+import { fork, passOn, passToAny } from './passage.js';
+
+/** @param frame not kept after the call, unless the request has to wait */
+export function dispatch(client: Client, frame: Frame, scanned: Scan): void {
+  const idToken = frame.buffer.toString('utf8', scanned.idStart, scanned.idEnd);
+  const spec = lookup(scanned.method);
+  if (!spec) {
+    // A client may name anything here; the name goes back to it, and into no label.
+    const refusal = refuse('SKYPORT_METHOD_UNKNOWN', `Unhandled method ${scanned.method}`);
+    channels.refusal.publish({ name: refusal.name, user: client.user });
+    client.deliverText(errorReply(idToken, refusal));
+    return;
+  }
+  const ask = new Ask(client, idToken, spec, frame, scanned);
+  const overload = client.begin(ask) ?? (client.crowded ? refuse('SKYPORT_TOO_MANY_REQUESTS') : undefined);
+  if (overload) {
+    ask.refuse(overload);
+    return;
+  }
+  if (client.services.draining && (spec.life === 'create' || spec.opensTurn)) {
+    ask.refuse(refuse('SKYPORT_SHUTTING_DOWN'));
+    return;
+  }
+  const refusal = route(ask, spec);
+  if (refusal) ask.refuse(refusal);
+}
+
+function route(ask: Ask, spec: MethodSpec): Refusal | undefined {
+  const { client } = ask;
+  switch (spec.route) {
+    case 'session':
+      return spec.life === 'create' ? create(ask) : onSession(ask, spec);
+    case 'fanout':
+      return permit(ask, client.user ?? '') ?? fanOut(ask);
+    case 'any':
+      return permit(ask, client.user ?? '') ?? passToAny(ask);
+    case 'local':
+    case 'handshake':
+      return permit(ask, client.user ?? '') ?? answerLocally(ask);
+    default:
+      return permit(ask, client.user ?? '') ?? refuse('SKYPORT_METHOD_REFUSED', `${spec.name} is never passed on`);
+  }
+}
+
+function onSession(ask: Ask, spec: MethodSpec): Refusal | undefined {
+  const { client } = ask;
+  const { directory } = client.services;
+  const sessionId = ask.scan.sessionId;
+  if (sessionId === undefined) return refuse('SKYPORT_INVALID_PARAMS', `Missing sessionId in ${spec.name} request`);
+  const session = directory.get(sessionId);
+  if (!client.owns(session)) return unknownSession(ask, spec, sessionId);
+  const refusal = ownsAll(ask, spec) ?? permit(ask, session.owner);
+  if (refusal) return refusal;
+  switch (spec.life) {
+    case 'resume':
+      return resume(ask, session);
+    case 'detach':
+    case 'destroy':
+      return detach(ask, session);
+    case 'delete':
+    case 'close':
+      return remove(ask, session);
+    default:
+      return spec.registers === undefined ? passOn(ask, session) : fork(ask, session);
+  }
+}
+
+/** Somebody else's session answers like one that does not exist, as a CLI server answers that. */
+function unknownSession(ask: Ask, spec: MethodSpec, sessionId: string): Refusal | undefined {
+  switch (spec.unknownSession) {
+    case 'empty':
+      ask.result({});
+      return undefined;
+    case 'detached':
+      ask.result({ success: true });
+      return undefined;
+    case 'destroyed':
+      ask.result({ success: false });
+      return undefined;
+    default:
+      return refuseSession(sessionId);
+  }
+}
+
+/** Every other place where a session id travels in the parameters. */
+function ownsAll(ask: Ask, spec: MethodSpec): Refusal | undefined {
+  if (spec.carriers.length === 0) return undefined;
+  const ids = sessionIdsIn(spec, ask.params());
+  if (isRefusal(ids)) return ids;
+  for (const { id } of ids) {
+    if (!ask.client.owns(ask.client.services.directory.get(id))) return refuseSession(id);
+  }
+  return undefined;
+}
+
+/**
+ * Method and parameters by the guard's rules. Parameters that the guard replaces are replaced here.
+ * @param owner whose session it is, or would be
+ */
+export function permit(ask: Ask, owner: string): Refusal | undefined {
+  const { client, spec } = ask;
+  const principal = client.principal!;
+  const { guard } = client.services;
+  const caller = { user: principal.user, roles: principal.roles };
+  const refusal = guard.method(caller, spec);
+  if (refusal) return refusal;
+  const verdict = guard.params(caller, owner, spec, ask.scan.paramKeys, () => ask.params());
+  if (isRefusal(verdict)) return verdict;
+  if (verdict.replace) rewrite(ask, verdict.replace);
+  return undefined;
+}
+
+/** Puts other parameters, and another method if given, into the message. */
+export function rewrite(ask: Ask, params: Record<string, unknown>, method?: string): void {
+  patch(ask, { params: JSON.stringify(params), method });
+}
+
+/** Puts another method into the message; the parameters stay as they came, to the byte. */
+export function rename(ask: Ask, method: string): void {
+  patch(ask, { method });
+}
+
+function patch(ask: Ask, change: { method?: string; params?: string }): void {
+  const frame = withParams(ask.message, ask.scan, change);
+  ask.replace(frame, scan(frame.buffer, frame.body, frame.end) as Scan);
+}
+
+/** The owner of a session that this client would create, if it may. */
+export function ownerOfNew(client: Client, sessionId: string): string | undefined {
+  return ownerFor(client.principal!, sessionId);
+}
+

@@ -1,0 +1,94 @@
+/**
+ * Everybody who is connected, by user, so that what concerns one user reaches his clients only.
+ */
+import type { Backend } from '../backends/backend.js';
+import type { Link } from '../backends/link.js';
+import type { Principal } from '../identity/principal.js';
+import type { Session } from '../sessions/session.js';
+import type { Frame } from '../wire/frame.js';
+import type { Client } from './client.js';
+
+export class Roster {
+  private readonly clients = new Set<Client>();
+  private readonly byUser = new Map<string, Set<Client>>();
+  /** Principals that speak for many users: whose sessions they may see is asked each time. */
+  private readonly services = new Set<Client>();
+  private known = 0;
+  private past = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0 };
+
+  get size(): number {
+    return this.clients.size;
+  }
+
+  get authenticatedCount(): number {
+    return this.known;
+  }
+
+  all(): IterableIterator<Client> {
+    return this.clients.values();
+  }
+
+  add(client: Client): void {
+    this.clients.add(client);
+  }
+
+  authenticated(client: Client, principal: Principal): void {
+    this.known++;
+    if (principal.sessionPattern) {
+      this.services.add(client);
+      return;
+    }
+    let clients = this.byUser.get(principal.user);
+    if (!clients) this.byUser.set(principal.user, (clients = new Set()));
+    clients.add(client);
+  }
+
+  remove(client: Client): void {
+    if (!this.clients.delete(client)) return;
+    addTraffic(this.past, client);
+    if (!client.principal) return;
+    this.known--;
+    this.services.delete(client);
+    const clients = this.byUser.get(client.principal.user);
+    clients?.delete(client);
+    if (clients?.size === 0) this.byUser.delete(client.principal.user);
+  }
+
+  /**
+   * Passes a lifecycle notification to the clients of the session's owner. A server sends it to
+   * every connection; each client gets the copy of its home link, in order with its answers, and
+   * one that has no link there gets the copy of the control link.
+   */
+  lifecycle(session: Session, backend: Backend, link: Link, frame: Frame): void {
+    for (const client of this.concerned(session)) {
+      const home = client.home(backend);
+      if (home ? home === link : backend.isControl(link)) client.deliver(frame);
+    }
+  }
+
+  /** Telemetry goes to those who asked for it at `connect`, of their own sessions only. */
+  telemetry(session: Session, backend: Backend, link: Link, frame: Frame): void {
+    for (const client of this.concerned(session)) {
+      if (client.profile.telemetry && client.home(backend) === link) client.deliver(frame);
+    }
+  }
+
+  traffic(): { bytesIn: number; bytesOut: number; framesIn: number; framesOut: number } {
+    const sum = { ...this.past };
+    for (const client of this.clients) addTraffic(sum, client);
+    return sum;
+  }
+
+  private *concerned(session: Session): IterableIterator<Client> {
+    yield* this.byUser.get(session.owner) ?? [];
+    for (const client of this.services) if (client.owns(session)) yield client;
+  }
+}
+
+function addTraffic(sum: { bytesIn: number; bytesOut: number; framesIn: number; framesOut: number }, client: Client): void {
+  const { transport } = client;
+  sum.bytesIn += transport.bytesIn;
+  sum.bytesOut += transport.bytesOut;
+  sum.framesIn += transport.framesIn;
+  sum.framesOut += transport.framesOut;
+}

@@ -1,0 +1,33 @@
+/** What every part of this room works with. */
+import type { Pool } from '../backends/pool.js';
+import type { Guard } from '../guard/guard.js';
+import type { Authenticator } from '../identity/authenticator.js';
+import type { LoginThrottle } from '../identity/throttle.js';
+import type { Directory } from '../sessions/directory.js';
+import type { Roster } from './roster.js';
+
+export interface Limits {
+  readonly max_frame: number;
+  readonly clients: number;
+  readonly sessions_per_user: number;
+  readonly requests_per_client: number;
+  readonly client_buffer: number;
+  readonly handshake_timeout: number;
+}
+
+export interface Services {
+  readonly directory: Directory;
+  readonly pool: Pool;
+  readonly roster: Roster;
+  readonly throttle: LoginThrottle;
+  /** These are replaced by a reload; read them anew at each use. */
+  authenticator: Authenticator;
+  guard: Guard;
+  limits: Limits;
+  /** `sessions.linger`, milliseconds. */
+  linger: number;
+  /** Set once shutting down has begun: no new sessions or turns. */
+  draining: boolean;
+  /** Makes the directory that the guard has chosen for a user, where Skyport may (managed servers). */
+  readonly makeDirectory: (path: string) => Promise<void>;
+}

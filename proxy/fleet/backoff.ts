@@ -1,0 +1,43 @@
+/**
+ * How long to wait before a server is started again: `min` for the first death, doubled for
+ * each further one, and forgotten after a stable minute.
+ */
+
+export interface BackoffLimits {
+  /** ms */
+  readonly min: number;
+  /** ms */
+  readonly max: number;
+}
+
+/** A server that ran this long has not crashed at its start, ms. */
+export const STABLE_AFTER = 60_000;
+
+/** So many deaths in a row without a stable minute are called a crash loop. */
+const LOOP_AFTER = 3;
+
+export class Backoff {
+  readonly #random: () => number;
+  #deaths = 0;
+
+  /** @param random uniform in [0, 1) */
+  constructor(random: () => number = Math.random) {
+    this.#random = random;
+  }
+
+  /**
+   * Counts a death.
+   * @param ranFor how long the server had been listening, ms; 0 if it never did
+   * @returns ms to wait: min * 2^n, less up to half, within min and max
+   */
+  next(ranFor: number, { min, max }: BackoffLimits): number {
+    if (ranFor >= STABLE_AFTER) this.#deaths = 0;
+    const full = Math.min(max, min * 2 ** this.#deaths);
+    this.#deaths = Math.min(this.#deaths + 1, 30);
+    return Math.max(min, full * (1 - this.#random() / 2));
+  }
+
+  get looping(): boolean {
+    return this.#deaths >= LOOP_AFTER;
+  }
+}

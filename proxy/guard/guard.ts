@@ -1,0 +1,125 @@
+/**
+ * May this principal call this method, with these parameters? Ownership is not asked here: the
+ * directory of sessions knows that. The order of the questions:
+ *
+ *   method():  route refuse? → a rule of the method that is closed for the caller?
+ *   params():  a key given twice? → an uncatalogued key? → each parameter that a rule looks at
+ */
+import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
+import type { MethodSpec, RuleName } from '../protocol/method.js';
+import { printable, type Ask, type Fields } from './check.js';
+import { ownerDirectory, within } from './directories.js';
+import { checksOf, impliedBy } from './parameters.js';
+import { RULES, type Profile } from './rules.js';
+
+export interface GuardPolicy {
+  readonly profile: Profile;
+  /** Rules opened per role; '*' is every role. */
+  readonly open: Readonly<Record<string, readonly RuleName[]>>;
+  /** Absolute root; a tenant's directories must lie in `<root>/<user>`. */
+  readonly workingDirectory?: string;
+}
+
+export interface Caller {
+  readonly user: string;
+  readonly roles: ReadonlySet<string>;
+}
+
+/** Why a provider is refused, and what to do instead. */
+const ALTERNATIVES: readonly (readonly [prefix: string, alternative: string])[] = [
+  ['sessionFs.', 'A CLI server has one session file system for all users\' sessions. Skyport stores session files itself (sessions.state)'],
+  ['llmInference.', 'A CLI server has one inference provider for all users\' sessions. Name a `provider` in session.create instead'],
+  ['registerExtensionLaunchProvider', 'A CLI server has one extension launch provider for all users\' sessions. There is no alternative'],
+];
+
+export class Guard {
+  private readonly openFor: ReadonlyMap<string, ReadonlySet<RuleName>>;
+
+  constructor(private readonly policy: GuardPolicy) {
+    this.openFor = new Map(Object.entries(policy.open).map(([role, rules]) => [role, new Set(rules)]));
+  }
+
+  /** The method as such: by the catalogue and its rules. */
+  method(caller: Caller, spec: MethodSpec): Refusal | undefined {
+    if (spec.route === 'refuse') return this.never(spec);
+    for (const rule of spec.rules) {
+      if (this.closed(caller, rule)) {
+        return refuse('SKYPORT_METHOD_REFUSED', `Method ${spec.name} is refused (rule ${rule})`, rule);
+      }
+    }
+    return undefined;
+  }
+
+  /**
+   * The parameters of a call that `method` let pass.
+   * @param owner whose session it is: directories are the owner's, also when a service principal calls
+   * @param keys the top-level keys of the parameters as they were scanned, repetitions included
+   * @param params parses them; only called when a rule needs a value
+   * @returns `replace`: the whole parameters to send instead of the client's, where a value was judged by
+   *   what is inside of it (a second parser must not find something else there), a path was made absolute, or a
+   *   default of the server had to be overruled; so a session.create without a directory gets `<root>/<owner>`,
+   *   which the caller has to make
+   */
+  params(
+    caller: Caller,
+    owner: string,
+    spec: MethodSpec,
+    keys: readonly string[],
+    params: () => Record<string, unknown>,
+  ): Refusal | { replace?: Record<string, unknown> } {
+    // Two parsers may take different ones of two equal keys.
+    if (new Set(keys).size !== keys.length) {
+      return refuse('SKYPORT_INVALID_PARAMS', `A parameter of ${spec.name} is given twice`);
+    }
+    const unknown = this.closed(caller, 'uncatalogued') ? keys.find((key) => !spec.params.has(key)) : undefined;
+    if (unknown !== undefined) {
+      const message = `Parameter ${printable(unknown)} of ${spec.name} is not known (rule uncatalogued)`;
+      return refuse('SKYPORT_PARAMETER_REFUSED', message, 'uncatalogued');
+    }
+    const checks = checksOf(spec.name);
+    if (checks === undefined) return {};
+    const home = this.home(owner);
+    const base = () => (home === undefined ? undefined : baseOf(home, params()));
+    const ask: Ask = { method: spec.name, closed: (rule) => this.closed(caller, rule), home, base };
+    const replace: Fields = {};
+    for (const key of keys) {
+      const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
+      if (check === undefined || !check.rules.some((rule) => this.closed(caller, rule))) continue;
+      const verdict = check.judge(params()[key], ask, key);
+      if (isRefusal(verdict)) return verdict;
+      if (verdict !== undefined) replace[key] = verdict.value;
+    }
+    for (const [key, value] of Object.entries(impliedBy(spec, ask))) {
+      if (!keys.includes(key) || params()[key] === null) replace[key] = value;
+    }
+    return Object.keys(replace).length > 0 ? { replace: { ...params(), ...replace } } : {};
+  }
+
+  /** `<root>/<owner>` under profile tenant with a root; undefined otherwise. */
+  home(owner: string): string | undefined {
+    const { profile, workingDirectory } = this.policy;
+    return profile === 'tenant' && workingDirectory !== undefined ? ownerDirectory(workingDirectory, owner) : undefined;
+  }
+
+  private closed(caller: Caller, rule: RuleName): boolean {
+    const { profiles, openable } = RULES[rule];
+    if (!profiles[this.policy.profile]) return false;
+    if (!openable) return true;
+    if (this.openFor.get('*')?.has(rule) === true) return false;
+    for (const role of caller.roles) if (this.openFor.get(role)?.has(rule) === true) return false;
+    return true;
+  }
+
+  private never(spec: MethodSpec): Refusal {
+    const [rule] = spec.rules;
+    if (rule !== 'providers') return refuse('SKYPORT_METHOD_REFUSED', `Method ${spec.name} is refused (rule ${rule ?? 'none'})`, rule);
+    const alternative = ALTERNATIVES.find(([prefix]) => spec.name.startsWith(prefix))?.[1] ?? '';
+    return refuse('SKYPORT_PROVIDER_REFUSED', `Method ${spec.name} is refused (rule providers). ${alternative}.`, rule);
+  }
+}
+
+/** What relative paths of a call start from: its own working directory, where that is the owner's. */
+function baseOf(home: string, params: Fields): string {
+  const given = params['workingDirectory'];
+  return (typeof given === 'string' ? within(home, home, given) : undefined) ?? home;
+}

@@ -1,0 +1,140 @@
+/**
+ * Skyport's metrics for Prometheus. What happens seldom (a turn, a request, a refusal) is counted as
+ * the channels tell it; what happens per message (bytes, frames) and what is a level rather than an
+ * event is read from the snapshot at the scrape.
+ */
+import {
+  channels, type Channel, type Subscriber, type TurnOutcome,
+} from '../channels.js';
+import { REQUEST_KINDS, methodLabel, requestKind } from './labels.js';
+import { LoopDelay } from './loop-delay.js';
+import { MetricBook, metricsDocument } from './metric-book.js';
+import { processMetrics } from './process-metrics.js';
+import type { Snapshot } from './snapshot.js';
+import { snapshotMetrics } from './snapshot-metrics.js';
+
+/** Seconds. Skyport's own share is below the first bucket; a model call takes whole seconds. */
+const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const TURN_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800];
+const TURN_OUTCOMES: readonly TurnOutcome[] = ['idle', 'error', 'aborted', 'backend_lost', 'client_gone'];
+
+export class Metrics {
+  readonly #book = new MetricBook();
+  readonly #loopDelay = new LoopDelay();
+  readonly #snapshot: () => Snapshot;
+  readonly #readSnapshot: (snapshot: Snapshot) => void;
+  readonly #readProcess: () => Promise<void>;
+  readonly #unsubscribe: Array<() => void> = [];
+
+  /** @param snapshot called once per scrape */
+  constructor(snapshot: () => Snapshot) {
+    this.#snapshot = snapshot;
+    this.#readSnapshot = snapshotMetrics(this.#book, this.#loopDelay);
+    this.#countClientsAndSessions();
+    this.#countRequests();
+    this.#countBackendsAndConfig();
+    this.#readProcess = processMetrics(this.#book);
+  }
+
+  /** For the Content-Type header of /metrics. */
+  get contentType(): string {
+    return this.#book.registry.contentType;
+  }
+
+  /** The text that /metrics answers with. */
+  async render(): Promise<string> {
+    this.#readSnapshot(this.#snapshot());
+    await this.#readProcess();
+    return this.#book.registry.metrics();
+  }
+
+  /** The text of docs/metrics.md. */
+  document(): string {
+    return metricsDocument(this.#book.entries);
+  }
+
+  /** Stops listening and measuring. */
+  close(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#unsubscribe.length = 0;
+    this.#loopDelay.close();
+    this.#book.registry.clear();
+  }
+
+  #on<T extends object>(channel: Channel<T>, subscriber: Subscriber<T>): void {
+    channel.subscribe(subscriber);
+    this.#unsubscribe.push(() => channel.unsubscribe(subscriber));
+  }
+
+  #countClientsAndSessions(): void {
+    const book = this.#book;
+    const opened = book.counter('skyport_client_connections_total', 'Client connections accepted, by transport.', ['transport']);
+    const failed = book.counter('skyport_login_failures_total', 'Logins refused for a missing, wrong or unwanted token; `cut` tells those after which the connection was closed.', ['cut']);
+    const changes = book.counter('skyport_session_changes_total', 'Sessions created, resumed and deleted, and clients attached to and detached from them.', ['change']);
+    const turns = book.counter('skyport_turns_total', 'Turns ended, by outcome: `idle` well, `error` and `aborted` as the server said, `backend_lost` its server went away, `client_gone` nobody came back within `sessions.linger`.', ['outcome']);
+    const durations = book.histogram('skyport_turn_duration_seconds', 'From a `session.send` to the session\'s next `session.idle`, however the turn ended.', TURN_BUCKETS);
+
+    for (const transport of ['tcp', 'websocket']) opened.inc({ transport }, 0);
+    for (const cut of ['false', 'true']) failed.inc({ cut }, 0);
+    for (const outcome of TURN_OUTCOMES) turns.inc({ outcome }, 0);
+
+    this.#on(channels.clientOpened, ({ transport }) => opened.inc({ transport }));
+    this.#on(channels.loginFailed, ({ cut }) => failed.inc({ cut: String(cut) }));
+    const sessionChannels = {
+      created: channels.sessionCreated, resumed: channels.sessionResumed, attached: channels.sessionAttached,
+      detached: channels.sessionDetached, deleted: channels.sessionDeleted,
+    };
+    for (const [change, channel] of Object.entries(sessionChannels)) {
+      changes.inc({ change }, 0);
+      this.#on(channel, () => changes.inc({ change }));
+    }
+    this.#on(channels.turnEnded, ({ outcome, durationMs }) => {
+      turns.inc({ outcome });
+      durations.observe(durationMs / 1000);
+    });
+  }
+
+  #countRequests(): void {
+    const book = this.#book;
+    const requests = book.counter('skyport_requests_total', 'Client requests answered, by method and outcome: `ok` and `error` are the CLI server\'s answers, a name from docs/errors.md is Skyport\'s own. A method outside the catalogue counts as `unknown`.', ['method', 'outcome']);
+    const durations = book.histogram('skyport_request_duration_seconds', 'From the last byte of a client\'s request to the first of its answer, by kind: `lifecycle` (create, resume, detach, destroy, delete), `send`, `session` (any other call on one session), `fanout` (answered for all backends at once), `server` (without a session), `unknown`.', REQUEST_BUCKETS, ['kind']);
+    const refusals = book.counter('skyport_refusals_total', 'What Skyport refused, by name (docs/errors.md) and, where the guard decided, by its rule.', ['reason', 'rule']);
+    for (const kind of REQUEST_KINDS) durations.zero({ kind });
+
+    this.#on(channels.requestDone, ({ method, outcome, durationMs }) => {
+      requests.inc({ method: methodLabel(method), outcome });
+      durations.observe({ kind: requestKind(method) }, durationMs / 1000);
+    });
+    this.#on(channels.refusal, ({ name, rule }) => refusals.inc({ reason: name, rule: rule ?? '' }));
+  }
+
+  #countBackendsAndConfig(): void {
+    const book = this.#book;
+    const states = book.counter('skyport_backend_state_changes_total', 'Changes of any backend\'s state, by the state it changed to.', ['to']);
+    const links = book.counter('skyport_backend_link_changes_total', 'Links to backends opened and closed.', ['change']);
+    const reloads = book.counter('skyport_config_reloads_total', 'Reloads of the config; a `failed` one left the running config in force.', ['result']);
+    const reloaded = book.gauge('skyport_config_last_reload_success_timestamp_seconds', 'When the config was last put in force, in Unix time: at the start or by a reload.');
+    const successful = book.gauge('skyport_config_last_reload_successful', '0 while the file on disk has mistakes and an older config is in force.');
+    const registry = book.counter('skyport_registry_errors_total', 'Operations on the registry that failed.', ['operation']);
+    const bugs = book.counter('skyport_bugs_total', 'Errors that nothing in Skyport expected; the log has each of them. Should be 0.');
+
+    for (const change of ['opened', 'closed']) links.inc({ change }, 0);
+    for (const result of ['success', 'failed']) reloads.inc({ result }, 0);
+    successful.set(1);
+    reloaded.set(Math.floor(Date.now() / 1000));
+
+    this.#on(channels.backendState, ({ to }) => states.inc({ to }));
+    this.#on(channels.backendLink, ({ change }) => links.inc({ change }));
+    this.#on(channels.configReloaded, () => {
+      reloads.inc({ result: 'success' });
+      reloaded.set(Math.floor(Date.now() / 1000));
+      successful.set(1);
+    });
+    this.#on(channels.configRejected, () => {
+      reloads.inc({ result: 'failed' });
+      successful.set(0);
+    });
+    this.#on(channels.registryError, ({ operation }) => registry.inc({ operation }));
+    this.#on(channels.bug, () => bugs.inc());
+  }
+}

@@ -1,0 +1,88 @@
+/** The metrics that are read from the snapshot when somebody scrapes: nothing on the path feeds them. */
+import type { Counter } from 'prom-client';
+import { BACKEND_STATES } from './labels.js';
+import type { LoopDelay } from './loop-delay.js';
+import type { MetricBook } from './metric-book.js';
+import { SESSION_STATES, notReadyReasons, type BackendSnapshot, type Snapshot, type Traffic } from './snapshot.js';
+
+/** @returns copies a snapshot into the metrics; to be called before each scrape */
+export function snapshotMetrics(book: MetricBook, loopDelay: LoopDelay): (snapshot: Snapshot) => void {
+  const build = book.gauge('skyport_build_info', 'Always 1; the labels are the versions of Skyport and of Node.', ['version', 'node']);
+  const start = book.gauge('skyport_start_time_seconds', 'When this Skyport started, in Unix time.');
+  const ready = book.gauge('skyport_ready', '1 while /readyz answers 200: a backend is up and Skyport is not draining.');
+  const draining = book.gauge('skyport_draining', '1 while Skyport takes no new clients and waits for running turns to finish.');
+  const clients = book.gauge('skyport_clients', 'Open client connections, with and without a finished handshake.', ['authenticated']);
+  const sessions = book.gauge('skyport_sessions', 'Sessions by state: `live` attached, `idle` loaded without a turn, `busy` in a turn, `lingering` held for a client that vanished, `stored` on disk only, `lost` without the backend it had.', ['state']);
+  const attached = book.gauge('skyport_sessions_attached', 'Sessions with at least one attached client.');
+  const registered = book.gauge('skyport_registry_sessions', 'Sessions recorded in the registry, of all users.');
+  const turnsOpen = book.gauge('skyport_turns_open', 'Turns under way.');
+  const bytes = book.counter('skyport_bytes_total', 'Bytes moved, framing included, by side (`client`, `backend`) and direction as Skyport sees it (`in` is received).', ['side', 'direction']);
+  const frames = book.counter('skyport_frames_total', 'JSON-RPC messages moved, by side and direction.', ['side', 'direction']);
+  const delay = book.gauge('skyport_event_loop_delay_seconds', 'How late the event loop ran since the scrape before this one; quantile 1 is the longest delay. Above 0.1 for long, the core is full: start another Skyport.', ['quantile']);
+  const backends = backendMetrics(book);
+
+  return (snapshot) => {
+    build.set({ version: snapshot.version, node: process.versions.node }, 1);
+    start.set(snapshot.startedAt / 1000);
+    ready.set(notReadyReasons(snapshot).length === 0 ? 1 : 0);
+    draining.set(snapshot.draining ? 1 : 0);
+    clients.set({ authenticated: 'true' }, snapshot.clients.authenticated);
+    clients.set({ authenticated: 'false' }, snapshot.clients.connected - snapshot.clients.authenticated);
+    for (const state of SESSION_STATES) sessions.set({ state }, snapshot.sessions.byState[state]);
+    attached.set(snapshot.sessions.attached);
+    registered.set(snapshot.registry.sessions);
+    turnsOpen.set(snapshot.sessions.turnsOpen);
+    setTraffic(bytes, snapshot.bytes);
+    setTraffic(frames, snapshot.frames);
+    for (const { quantile, seconds } of loopDelay.take()) delay.set({ quantile: String(quantile) }, seconds);
+    backends(snapshot.backends);
+  };
+}
+
+function setTraffic(counter: Counter<'side' | 'direction'>, traffic: Traffic): void {
+  counter.reset();
+  counter.inc({ side: 'client', direction: 'in' }, traffic.clientIn);
+  counter.inc({ side: 'client', direction: 'out' }, traffic.clientOut);
+  counter.inc({ side: 'backend', direction: 'in' }, traffic.backendIn);
+  counter.inc({ side: 'backend', direction: 'out' }, traffic.backendOut);
+}
+
+/** One series per backend that exists now: a backend that was taken out of the config leaves no trace. */
+function backendMetrics(book: MetricBook): (backends: readonly BackendSnapshot[]) => void {
+  const state = book.gauge('skyport_backend_state', '1 for the state a backend is in, 0 for the others.', ['backend', 'state']);
+  const bytes = book.counter('skyport_backend_bytes_total', 'Bytes moved from (`in`) and to (`out`) one backend, framing included.', ['backend', 'direction']);
+  const restarts = book.counter('skyport_backend_restarts_total', 'How often Skyport had to restart a managed server.', ['backend']);
+  const gauge = (name: string, help: string) => book.gauge(`skyport_backend_${name}`, help, ['backend']);
+  const gauges: Array<[ReturnType<typeof gauge>, (backend: BackendSnapshot) => number | undefined]> = [
+    [gauge('weight', 'The configured weight: a backend of weight 2 gets twice the new sessions.'), (b) => b.weight],
+    [gauge('draining', '1 while the backend takes no new sessions, by `skyport drain` or because it left the config.'), (b) => (b.draining ? 1 : 0)],
+    [gauge('sessions_bound', 'Sessions whose binding names the backend, loaded or not.'), (b) => b.sessionsBound],
+    [gauge('sessions_attached', 'Sessions of the backend with an attached client.'), (b) => b.sessionsAttached],
+    [gauge('turns_open', 'Turns under way on the backend.'), (b) => b.turnsOpen],
+    [gauge('links', 'Open connections from Skyport to the backend.'), (b) => b.links],
+    [gauge('links_max', 'How many links the backend may have (`links.max`).'), (b) => b.linksMax],
+    [gauge('requests_waiting', 'Requests that wait for the answer of the backend.'), (b) => b.requestsWaiting],
+    [gauge('latency_seconds', 'How long the last answered health check took.'), (b) => (b.latencyMs === undefined ? undefined : b.latencyMs / 1000)],
+  ];
+
+  return (backends) => {
+    state.reset();
+    bytes.reset();
+    restarts.reset();
+    for (const [metric, read] of gauges) {
+      metric.reset();
+      for (const backend of backends) {
+        const value = read(backend);
+        if (value !== undefined) metric.set({ backend: backend.name }, value);
+      }
+    }
+    for (const { name, state: current, bytesIn, bytesOut, restarts: count } of backends) {
+      for (const each of new Set([...BACKEND_STATES, current])) {
+        state.set({ backend: name, state: each }, each === current ? 1 : 0);
+      }
+      bytes.inc({ backend: name, direction: 'in' }, bytesIn);
+      bytes.inc({ backend: name, direction: 'out' }, bytesOut);
+      if (count !== undefined) restarts.inc({ backend: name }, count);
+    }
+  };
+}

@@ -1,0 +1,137 @@
+/** What Skyport looks like at this moment, from counts that the rooms keep anyway. */
+import type { DrainReport, SessionFilter, SessionRow } from './admin/actions.js';
+import type { Backend } from './backends/backend.js';
+import type { Pool } from './backends/pool.js';
+import type { Roster } from './clients/roster.js';
+import type { MemberStatus } from './fleet/member.js';
+import type { BackendSnapshot, SessionState as ReportedState, Snapshot } from './observe/snapshot.js';
+import type { Directory } from './sessions/directory.js';
+import type { Session } from './sessions/session.js';
+
+export interface Sources {
+  readonly directory: Directory;
+  readonly pool: Pool;
+  readonly roster: Roster;
+  readonly members: readonly MemberStatus[];
+  readonly linksMax: number;
+  readonly startedAt: number;
+  readonly ready: boolean;
+  readonly draining: boolean;
+  readonly version: string;
+}
+
+export function describe(sources: Sources): Snapshot {
+  const { directory, pool, roster } = sources;
+  const byState: Record<ReportedState, number> = { live: 0, idle: 0, busy: 0, lingering: 0, stored: 0, lost: 0 };
+  let attached = 0;
+  let turnsOpen = 0;
+  let loaded = 0;
+  for (const session of directory.live()) {
+    loaded++;
+    byState[stateOf(session)]++;
+    if (session.attachments.length > 0) attached++;
+    if (session.turn.open) turnsOpen++;
+  }
+  byState.stored += directory.size - loaded;
+  const backends = describeBackends(sources);
+  const clientTraffic = roster.traffic();
+  const backendTraffic = pool.traffic();
+  return {
+    version: sources.version,
+    startedAt: sources.startedAt,
+    ready: sources.ready,
+    draining: sources.draining,
+    clients: { connected: roster.size, authenticated: roster.authenticatedCount },
+    sessions: { total: directory.size, attached, byState, turnsOpen },
+    backends,
+    bytes: {
+      clientIn: clientTraffic.bytesIn, clientOut: clientTraffic.bytesOut,
+      backendIn: backendTraffic.bytesIn, backendOut: backendTraffic.bytesOut,
+    },
+    frames: {
+      clientIn: clientTraffic.framesIn, clientOut: clientTraffic.framesOut,
+      backendIn: backendTraffic.framesIn, backendOut: backendTraffic.framesOut,
+    },
+    registry: { sessions: directory.size },
+  };
+}
+
+export function drainReport(snapshot: Snapshot, name: string): DrainReport {
+  const { state, draining, drained, sessionsBound, sessionsAttached, turnsOpen } = snapshot.backends.find(
+    (backend) => backend.name === name,
+  )!;
+  return { name, state, draining, drained, sessionsBound, sessionsAttached, turnsOpen };
+}
+
+export function sessionRows(directory: Directory, filter: SessionFilter): SessionRow[] {
+  const rows: SessionRow[] = [];
+  const source = filter.user === undefined ? directory.all() : directory.ownedBy(filter.user);
+  for (const session of source) {
+    const state = stateOf(session);
+    if (filter.backend !== undefined && session.backend !== filter.backend) continue;
+    if (filter.state !== undefined && state !== filter.state) continue;
+    const { id, owner, backend, epoch, createdAt, usedAt, turns } = session;
+    rows.push({ id, owner, backend, epoch, state, attachments: session.attachments.length, createdAt, usedAt, turns });
+  }
+  return rows.sort((a, b) => b.usedAt - a.usedAt);
+}
+
+function describeBackends({ directory, pool, members, linksMax }: Sources): BackendSnapshot[] {
+  const bound = new Map<string, number>();
+  for (const session of directory.all()) bound.set(session.backend, (bound.get(session.backend) ?? 0) + 1);
+  const rows = pool.all().map((backend) => {
+    const member = backend.kind === 'managed' ? members.find((one) => one.name === backend.name) : undefined;
+    return describeBackend(backend, directory, bound.get(backend.name) ?? 0, linksMax, member);
+  });
+  // A managed server that has never come up is no backend yet, but an operator looks for it here.
+  for (const member of members) {
+    if (!rows.some((row) => row.name === member.name)) rows.push(describeMember(member, linksMax));
+  }
+  return rows;
+}
+
+function describeBackend(
+  backend: Backend,
+  directory: Directory,
+  sessionsBound: number,
+  linksMax: number,
+  member: MemberStatus | undefined,
+): BackendSnapshot {
+  const turnsOpen = directory.turnsOpen(backend.name);
+  const draining = backend.draining || backend.removed;
+  const { bytesIn, bytesOut } = backend.traffic();
+  return {
+    name: backend.name,
+    kind: backend.kind,
+    state: backend.health.state,
+    version: backend.version,
+    weight: backend.settings.weight,
+    backup: backend.settings.backup,
+    draining,
+    drained: draining && turnsOpen === 0 && backend.waiting === 0,
+    sessionsBound,
+    sessionsAttached: directory.loaded(backend.name),
+    turnsOpen,
+    links: backend.linkCount,
+    linksMax,
+    requestsWaiting: backend.waiting,
+    latencyMs: backend.health.latencyMs,
+    pid: member?.pid,
+    restarts: member?.restarts,
+    lastError: backend.lastError ?? (member?.crashLoop ? member.lastExit : undefined),
+    bytesIn,
+    bytesOut,
+  };
+}
+
+function describeMember(member: MemberStatus, linksMax: number): BackendSnapshot {
+  return {
+    name: member.name, kind: 'managed', state: member.state, weight: 0, backup: false, draining: false, drained: false,
+    sessionsBound: 0, sessionsAttached: 0, turnsOpen: 0, links: 0, linksMax, requestsWaiting: 0,
+    pid: member.pid, restarts: member.restarts, lastError: member.lastExit, bytesIn: 0, bytesOut: 0,
+  };
+}
+
+function stateOf(session: Session): ReportedState {
+  return session.state === 'creating' ? 'live' : session.state;
+}

@@ -1,0 +1,246 @@
+/**
+ * An attachment: one client on one session, on a link that no other attachment of that session
+ * uses. What a CLI server keeps per connection (tools, hooks, capabilities, who answered first) is
+ * therefore kept per attachment, by the server itself.
+ *
+ *   attaching ──ok──▶ attached ──client vanished in mid-turn──▶ held
+ *    │  ▲ │              │  │                                    │ turn over, linger over,
+ *    │  │ └─link broke─┐ │  └──────client left───────────┐       │ the user is back
+ *    │  │              ▼ ▼ link broke                    ▼       ▼
+ *    │  └──re-attach── lost ───client left──▶ gone ◀── detaching (session.detach on its link)
+ *    └─────refused by the server─────────────▶ gone
+ */
+import type { Frame } from '../wire/frame.js';
+import type { Peek } from '../wire/peek.js';
+import { refuse, type Refusal } from '../protocol/errors.js';
+import type { Session } from './session.js';
+import { lostTurnEvents } from './lost-turn.js';
+import { stripParams, type Recipe } from './recipe.js';
+
+export type AttachmentState = 'attaching' | 'attached' | 'held' | 'detaching' | 'lost' | 'gone';
+
+/** How a CLI server answered a call of ours. */
+export type Answer =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly error: { readonly code: number; readonly message: string } };
+
+/** What an attachment needs of the link it lives on. */
+export interface SessionLink {
+  readonly open: boolean;
+  attach(sessionId: string, attachment: Attachment): void;
+  /** Gives the session's place on the link free, for another attachment of the same session. */
+  forget(sessionId: string, attachment: Attachment): void;
+  /** @param deadlineMs after which the call counts as lost */
+  call(method: string, params: object, deadlineMs: number): Promise<Answer | Refusal>;
+  /** Tells the server that nobody will answer its request. */
+  refuseRequest(idToken: string, refusal: Refusal): void;
+  /** True when nothing else is attached to the link. */
+  exclusive(attachment: Attachment): boolean;
+  /** Closes as soon as no call waits on it: the server sees a client leave. */
+  retire(): void;
+  /** The server keeps what was registered for the session here, so nobody else may attach to it here. */
+  leaveResidue(session: Session): void;
+  clearResidue(session: Session): void;
+  /** While a session's turn is open its link is nudged. */
+  watch(session: Session): void;
+  unwatch(session: Session): void;
+}
+
+/** A request that a server sent to the client of an attachment. */
+export interface ServerRequest {
+  readonly attachment: Attachment;
+  readonly link: SessionLink;
+  /** The server's id, as JSON text. */
+  readonly idToken: string;
+  /** The whole message; a copy. */
+  readonly body: Buffer;
+}
+
+/** What an attachment needs of the client it belongs to. */
+export interface SessionClient {
+  readonly id: number;
+  /** Forwards the bytes of an event. */
+  deliverEvent(frame: Frame): void;
+  deliverText(json: string): void;
+  /** Passes a server's request on; the client remembers whom to answer. */
+  ask(request: ServerRequest): void;
+  /** The attachment ended on the server's side. */
+  dropped(attachment: Attachment): void;
+}
+
+/** Milliseconds a server has for a detach; its link is given up on after that. */
+const DETACH_DEADLINE = 10_000;
+
+export class Attachment {
+  state: AttachmentState = 'attaching';
+  link: SessionLink | undefined;
+  recipe: Recipe | undefined;
+  /** Milliseconds since the epoch after which a held attachment is let go. */
+  heldUntil = 0;
+  /** Set while an attach or re-attach of ours is under way. */
+  reattaching: Promise<Refusal | undefined> | undefined;
+  /** Requests of the server that wait for a client to come back. */
+  private unanswered: ServerRequest[] = [];
+
+  constructor(
+    readonly session: Session,
+    public client: SessionClient | undefined,
+  ) {}
+
+  /** Takes its place on a link. Events flow from now on, also before the attach is answered. */
+  take(link: SessionLink): void {
+    this.state = 'attaching';
+    this.link = link;
+    link.attach(this.session.id, this);
+    if (this.session.turn.open) link.watch(this.session);
+  }
+
+  attached(): void {
+    if (this.state === 'attaching') this.state = 'attached';
+  }
+
+  /** The server refused to attach it again; the next call may try once more. */
+  failed(): void {
+    this.leaveLink();
+    if (!this.client) this.gone();
+    else if (this.state === 'attaching') this.state = 'lost';
+  }
+
+  /** Whether the CLI server counts this attachment. */
+  get live(): boolean {
+    return this.state === 'attached' || this.state === 'held' || this.state === 'attaching';
+  }
+
+  onEvent(frame: Frame, peek: Peek): void {
+    if (this.state === 'detaching') return;
+    this.client?.deliverEvent(frame);
+    if (this.session.primary === this) this.session.observe(peek.eventType, frame);
+  }
+
+  onRequest(frame: Frame, peek: Peek): void {
+    const link = this.link;
+    if (!link) return;
+    const idToken = frame.buffer.toString('utf8', peek.idStart, peek.idEnd);
+    const body = Buffer.from(frame.buffer.subarray(frame.body, frame.end));
+    const request: ServerRequest = { attachment: this, link, idToken, body };
+    if (this.client && this.state !== 'detaching') this.client.ask(request);
+    // A hook may be what keeps a tool from running: while a turn is held, its questions wait.
+    else if (this.state === 'held') this.unanswered.push(request);
+    else link.refuseRequest(idToken, refuse('SKYPORT_CLIENT_GONE'));
+  }
+
+  /**
+   * The client is gone without a detach. Its running turn is held if nobody else keeps it alive,
+   * everything else is released at once.
+   * @param unanswered requests that the client will not answer any more
+   */
+  vanished(now: number, lingerMs: number, unanswered: readonly ServerRequest[]): void {
+    this.client = undefined;
+    this.unanswered.push(...unanswered);
+    const keepsTurn = this.state === 'attached' && this.session.turn.open && lingerMs > 0;
+    if (keepsTurn && !this.session.attachments.some((a) => a !== this && a.live)) {
+      this.state = 'held';
+      this.heldUntil = now + lingerMs;
+      this.session.changed();
+      return;
+    }
+    void this.release();
+  }
+
+  /**
+   * A client of the same user comes back to a held turn: it takes the attachment over, on the same
+   * link, where its tools may be registered anew without a clash (PROTOCOL: Sessions).
+   */
+  adopt(client: SessionClient): void {
+    this.client = client;
+    this.state = 'attaching';
+    this.session.changed();
+  }
+
+  /** The server refused the adopting client: the turn goes on being held. */
+  holdOn(): void {
+    this.client = undefined;
+    if (this.state === 'attaching') this.state = 'held';
+    if (!this.session.turn.open) void this.release();
+  }
+
+  /** The adopting client has attached: the questions that waited are its to answer now. */
+  deliverUnanswered(): void {
+    const client = this.client;
+    if (!client) return;
+    for (const request of this.unanswered.splice(0)) client.ask(request);
+  }
+
+  /**
+   * Gives the attachment up, at once. Alone on its link in a session that others share, it closes
+   * the link: nothing else makes a CLI server forget a client's hooks and commands. Otherwise it is
+   * a `session.detach`; the place on the link stays taken until the server has answered.
+   */
+  async release(): Promise<void> {
+    this.client = undefined;
+    if (this.state === 'gone' || this.state === 'detaching') return;
+    const link = this.link;
+    if (!link?.open || this.state === 'lost') {
+      this.gone();
+      return;
+    }
+    // The answer to an attach that is still under way brings us back here.
+    if (this.state === 'attaching') return;
+    const others = this.session.attachments.filter((a) => a !== this && a.live);
+    if (others.length > 0 && link.exclusive(this)) {
+      link.retire();
+      this.gone();
+      return;
+    }
+    this.state = 'detaching';
+    this.session.changed();
+    const strip = others.length > 0 ? stripParams(this.session.id, this.recipe, others.at(-1)?.recipe) : undefined;
+    const calls = [
+      strip && link.call('session.resume', strip, DETACH_DEADLINE),
+      link.call('session.detach', { sessionId: this.session.id }, DETACH_DEADLINE),
+    ];
+    for (const { idToken } of this.unanswered.splice(0)) link.refuseRequest(idToken, refuse('SKYPORT_CLIENT_GONE'));
+    await Promise.all(calls);
+    this.ended();
+  }
+
+  /** The server has answered a detach or destroy. What it still keeps of a shared session stays on the link. */
+  ended(): void {
+    const link = this.link;
+    this.gone();
+    if (link?.open && this.session.attachments.some((a) => a.live)) link.leaveResidue(this.session);
+  }
+
+  /** The server has let go of it (detach, destroy, delete, close), or never took it. */
+  gone(): void {
+    if (this.state === 'gone') return;
+    this.state = 'gone';
+    const client = this.client;
+    this.leaveLink();
+    this.client = undefined;
+    this.recipe = undefined;
+    this.session.remove(this);
+    client?.dropped(this);
+  }
+
+  /** The link broke. A client whose turn was open is told so instead of hearing nothing. */
+  onLinkLost(): void {
+    const turnWasOpen = this.session.turn.open && (this.state === 'attached' || this.state === 'held');
+    this.leaveLink();
+    if (this.state === 'detaching' || this.state === 'held' || !this.client || !this.recipe) {
+      this.gone();
+    } else if (this.state !== 'gone') {
+      this.state = 'lost';
+      this.session.changed();
+      if (turnWasOpen) for (const text of lostTurnEvents(this.session.id)) this.client.deliverText(text);
+    }
+    if (!this.session.attachments.some((a) => a.live)) this.session.turn.end('backend_lost');
+  }
+
+  private leaveLink(): void {
+    const link = this.link;
+    this.link = undefined;
+    link?.unwatch(this.session);
+    link?.forget(this.session.id, this);
+  }
+}

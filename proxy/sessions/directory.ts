@@ -1,0 +1,145 @@
+/**
+ * The directory: every session Skyport knows, its owner and its binding. Ownership and binding are
+ * in the registry before a client hears of them; times and counts follow within a second or so.
+ */
+import type { Registry } from '../store/registry.js';
+import { Session, type SessionEvents } from './session.js';
+
+export class Directory {
+  private readonly sessions = new Map<string, Session>();
+  private readonly owners = new Map<string, Set<Session>>();
+  /** Sessions with an attachment or a create under way, and open turns, per backend. */
+  private readonly load = new Map<string, { loaded: Set<Session>; busy: Set<Session> }>();
+  private readonly dirty = new Set<Session>();
+  private readonly sessionEvents: SessionEvents;
+
+  /** @param observer is told about turns and changes after the directory has counted them */
+  constructor(
+    private readonly registry: Registry,
+    observer: SessionEvents,
+  ) {
+    this.sessionEvents = {
+      turnStarted: (session) => {
+        this.loadOf(session.backend).busy.add(session);
+        this.dirty.add(session);
+        observer.turnStarted(session);
+      },
+      turnEnded: (session, outcome, ms) => {
+        this.loadOf(session.backend).busy.delete(session);
+        this.dirty.add(session);
+        observer.turnEnded(session, outcome, ms);
+      },
+      changed: (session) => {
+        const { loaded } = this.loadOf(session.backend);
+        if (session.attachments.length > 0 || session.creating) loaded.add(session);
+        else loaded.delete(session);
+        observer.changed(session);
+      },
+    };
+    for (const record of registry.load()) this.index(new Session(record, this.sessionEvents));
+  }
+
+  get size(): number {
+    return this.sessions.size;
+  }
+
+  get(id: string): Session | undefined {
+    return this.sessions.get(id);
+  }
+
+  all(): IterableIterator<Session> {
+    return this.sessions.values();
+  }
+
+  ownedBy(owner: string): ReadonlySet<Session> {
+    return this.owners.get(owner) ?? NONE;
+  }
+
+  loaded(backend: string): number {
+    return this.load.get(backend)?.loaded.size ?? 0;
+  }
+
+  turnsOpen(backend: string): number {
+    return this.load.get(backend)?.busy.size ?? 0;
+  }
+
+  /** Sessions with attachments, over all backends. */
+  *live(): IterableIterator<Session> {
+    for (const { loaded } of this.load.values()) yield* loaded;
+  }
+
+  /**
+   * Records a new session's owner and binding: in memory at once, so that nobody else can take the
+   * id; durable when the promise resolves.
+   * @throws when the registry refuses the write; the session is forgotten again
+   */
+  async register(id: string, owner: string, backend: string, creating: boolean): Promise<Session> {
+    const now = Date.now();
+    const session = new Session({ id, owner, backend, epoch: 1, createdAt: now, usedAt: now, turns: 0 }, this.sessionEvents);
+    session.creating = creating;
+    this.index(session);
+    session.changed();
+    try {
+      await this.registry.put(session.record());
+    } catch (error) {
+      this.drop(session);
+      throw error;
+    }
+    return session;
+  }
+
+  /** Binds a session that was never stored on its old backend to another one. */
+  async rebind(session: Session, backend: string): Promise<void> {
+    this.load.get(session.backend)?.loaded.delete(session);
+    session.backend = backend;
+    session.epoch++;
+    session.changed();
+    await this.registry.put(session.record());
+  }
+
+  /** The session was deleted, or never came to be. */
+  async remove(session: Session): Promise<void> {
+    this.drop(session);
+    await this.registry.remove(session.id);
+  }
+
+  touched(session: Session): void {
+    session.usedAt = Date.now();
+    this.dirty.add(session);
+  }
+
+  /** Janitor: writes the times and counts that changed. */
+  async flush(): Promise<void> {
+    const sessions = [...this.dirty].filter((session) => !session.deleted);
+    this.dirty.clear();
+    await Promise.all(sessions.map((session) => this.registry.put(session.record())));
+  }
+
+  private index(session: Session): void {
+    this.sessions.set(session.id, session);
+    let owned = this.owners.get(session.owner);
+    if (!owned) this.owners.set(session.owner, (owned = new Set()));
+    owned.add(session);
+  }
+
+  private drop(session: Session): void {
+    session.deleted = true;
+    session.turn.end('client_gone');
+    if (this.sessions.get(session.id) === session) this.sessions.delete(session.id);
+    const owned = this.owners.get(session.owner);
+    owned?.delete(session);
+    if (owned?.size === 0) this.owners.delete(session.owner);
+    const load = this.load.get(session.backend);
+    load?.loaded.delete(session);
+    load?.busy.delete(session);
+    this.dirty.delete(session);
+  }
+
+  private loadOf(backend: string): { loaded: Set<Session>; busy: Set<Session> } {
+    let load = this.load.get(backend);
+    if (!load) this.load.set(backend, (load = { loaded: new Set(), busy: new Set() }));
+    return load;
+  }
+}
+
+const NONE: ReadonlySet<Session> = new Set();

@@ -1,0 +1,135 @@
+/**
+ * One session as Skyport knows it: the record that outlives a restart, and who is attached now.
+ */
+import type { Frame } from '../wire/frame.js';
+import type { SessionRecord } from '../store/registry.js';
+import type { Attachment, SessionLink } from './attachment.js';
+import { WriteOrder } from './order.js';
+import { Turn, type TurnOutcome } from './turn.js';
+
+/** busy: a turn is open; lingering: one is open for a client that vanished; lost: to be re-attached. */
+export type SessionState = 'creating' | 'busy' | 'lingering' | 'idle' | 'lost' | 'stored';
+
+export interface SessionEvents {
+  turnStarted(session: Session): void;
+  turnEnded(session: Session, outcome: TurnOutcome, durationMs: number): void;
+  /** Its attachments or state changed. */
+  changed(session: Session): void;
+}
+
+export class Session {
+  readonly id: string;
+  readonly owner: string;
+  backend: string;
+  epoch: number;
+  readonly createdAt: number;
+  usedAt: number;
+  turns: number;
+  /** In order of arrival. */
+  readonly attachments: Attachment[] = [];
+  readonly order = new WriteOrder();
+  readonly turn: Turn;
+  /** Links on which the server keeps what a detached client registered, for as long as it is loaded. */
+  readonly residues = new Set<SessionLink>();
+  /** True until the first create is answered: the server may not know the session yet. */
+  creating = false;
+  /** Set when the session was deleted; a create of the same id starts another Session. */
+  deleted = false;
+
+  constructor(record: SessionRecord, private readonly events: SessionEvents) {
+    this.id = record.id;
+    this.owner = record.owner;
+    this.backend = record.backend;
+    this.epoch = record.epoch;
+    this.createdAt = record.createdAt;
+    this.usedAt = record.usedAt;
+    this.turns = record.turns;
+    this.turn = new Turn({
+      opened: () => this.turnOpened(),
+      closed: (outcome, ms) => this.turnClosed(outcome, ms),
+    });
+  }
+
+  record(): SessionRecord {
+    const { id, owner, backend, epoch, createdAt, usedAt, turns } = this;
+    return { id, owner, backend, epoch, createdAt, usedAt, turns };
+  }
+
+  get state(): SessionState {
+    if (this.creating) return 'creating';
+    if (this.attachments.length === 0) return 'stored';
+    if (!this.attachments.some((a) => a.live || a.state === 'detaching')) return 'lost';
+    if (this.attachments.some((a) => a.state === 'held')) return 'lingering';
+    return this.turn.open ? 'busy' : 'idle';
+  }
+
+  /** The attachment whose copy of the events tells the session's state; the others get copies, too. */
+  get primary(): Attachment | undefined {
+    for (const attachment of this.attachments) if (attachment.live) return attachment;
+    return undefined;
+  }
+
+  add(attachment: Attachment): void {
+    this.attachments.push(attachment);
+    this.changed();
+  }
+
+  remove(attachment: Attachment): void {
+    const at = this.attachments.indexOf(attachment);
+    if (at >= 0) this.attachments.splice(at, 1);
+    // Nobody is attached: the server has killed the turn and unloaded the session (PROTOCOL: Sessions).
+    if (!this.attachments.some((a) => a.live || a.state === 'detaching')) this.unloaded();
+    this.changed();
+  }
+
+  private unloaded(): void {
+    this.turn.end('client_gone');
+    for (const link of this.residues) link.clearResidue(this);
+    this.residues.clear();
+  }
+
+  changed(): void {
+    this.events.changed(this);
+  }
+
+  /** Follows the turn by the events of the primary attachment; only the rare idle event is parsed. */
+  observe(eventType: string | undefined, frame: Frame): void {
+    switch (eventType) {
+      case 'user.message':
+      case 'assistant.turn_start':
+        this.turn.seenRunning();
+        break;
+      case 'session.error':
+        this.turn.seenError();
+        break;
+      case 'session.idle':
+        this.observeIdle(frame);
+        break;
+    }
+  }
+
+  private observeIdle(frame: Frame): void {
+    const text = frame.buffer.toString('utf8', frame.body, frame.end);
+    const data = (JSON.parse(text) as { params: { event: { data?: { aborted?: boolean; mode?: string } } } }).params
+      .event.data;
+    // In autopilot the agent goes on after this idle (session-events schema: IdleData.mode).
+    if (data?.mode === 'autopilot' && data.aborted !== true) return;
+    this.turn.seenIdle(data?.aborted === true);
+  }
+
+  private turnOpened(): void {
+    this.turns++;
+    this.usedAt = Date.now();
+    for (const attachment of this.attachments) attachment.link?.watch(this);
+    this.events.turnStarted(this);
+  }
+
+  private turnClosed(outcome: TurnOutcome, durationMs: number): void {
+    this.usedAt = Date.now();
+    for (const attachment of [...this.attachments]) {
+      attachment.link?.unwatch(this);
+      if (attachment.state === 'held') void attachment.release();
+    }
+    this.events.turnEnded(this, outcome, durationMs);
+  }
+}

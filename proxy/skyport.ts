@@ -1,0 +1,378 @@
+/**
+ * Puts a running Skyport together from a configuration, and takes it apart again. The only place
+ * that knows everyone.
+ */
+import { mkdir } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAddress, parseBackendUrl } from '../config/address.js';
+import { changes } from '../config/changes.js';
+import { formatProblem, hasErrors, type Problem } from '../config/problem.js';
+import type { SkyportConfig } from '../config/schema.js';
+import { ConfigWatcher, type Reload } from '../config/watch.js';
+import type { AdminActions, DrainReport, ReloadReport, SessionFilter, SessionRow, UnknownBackend } from './admin/actions.js';
+import { createAdmin, type AdminServer } from './admin/server.js';
+import type { BackendSettings } from './backends/backend.js';
+import { Pool, type StaticBackend } from './backends/pool.js';
+import { channels } from './channels.js';
+import { createUpgrade, listenHttp, listenTcp, type Bound } from './clients/listeners.js';
+import { Roster } from './clients/roster.js';
+import type { Services } from './clients/services.js';
+import { Fleet, type FleetOptions } from './fleet/supervisor.js';
+import { Guard } from './guard/guard.js';
+import { RULE_NAMES, type RuleName } from './protocol/method.js';
+import { Authenticator } from './identity/authenticator.js';
+import { LoginThrottle } from './identity/throttle.js';
+import { loadTokens, type TokenTable } from './identity/tokens-file.js';
+import { Janitor } from './janitor.js';
+import { createHttp } from './observe/http.js';
+import { Log } from './observe/log.js';
+import { Metrics } from './observe/metrics.js';
+import type { Snapshot } from './observe/snapshot.js';
+import { describe, drainReport, sessionRows } from './report.js';
+import { Directory } from './sessions/directory.js';
+import { EmbeddedRegistry } from './store/embedded.js';
+
+export class Skyport implements AdminActions {
+  private readonly log: Log;
+  private readonly metrics: Metrics;
+  private readonly registry: EmbeddedRegistry;
+  private readonly directory: Directory;
+  private readonly pool: Pool;
+  private readonly services: Services;
+  private readonly fleet: Fleet;
+  private readonly janitor: Janitor;
+  private readonly watcher: ConfigWatcher;
+  private readonly startedAt = Date.now();
+  private bound: Bound[] = [];
+  private admin: AdminServer | undefined;
+  private ready = false;
+  private stopping: Promise<void> | undefined;
+  private lastReload: ReloadReport = { ok: true, problems: [] };
+
+  /**
+   * Opens the store and reads the tokens; nothing listens and nothing is started yet.
+   * @throws when the store or the tokens file cannot be used
+   */
+  constructor(
+    private config: SkyportConfig,
+    private readonly file: string,
+  ) {
+    this.log = new Log({ level: config.log.level });
+    channels.lifecycle.publish({ phase: 'starting', detail: file });
+    const tokens = readTokens(config);
+    if (tokens.problems.length > 0) throw new Error(tokens.problems.join('\n'));
+    this.registry = new EmbeddedRegistry(config.store.path);
+    this.directory = new Directory(this.registry, {
+      turnStarted: (session) => channels.turnStarted.publish({ sessionId: session.id, owner: session.owner, backend: session.backend }),
+      turnEnded: (session, outcome, durationMs) =>
+        channels.turnEnded.publish({ sessionId: session.id, owner: session.owner, backend: session.backend, outcome, durationMs }),
+      changed: () => undefined,
+    });
+    const roster = new Roster();
+    this.pool = new Pool(config.routing.policy, this.directory, {
+      onBroadcast: (backend, link, frame, peeked) => {
+        const session = peeked.sessionId === undefined ? undefined : this.directory.get(peeked.sessionId);
+        if (!session || session.backend !== backend.name) return;
+        if (peeked.method === 'session.lifecycle') roster.lifecycle(session, backend, link, frame);
+        else if (peeked.method === 'gitHubTelemetry.event') roster.telemetry(session, backend, link, frame);
+      },
+      onUp: () => this.markReady(),
+      onDown: (backend, reason, hung) => {
+        if (hung && backend.kind === 'managed') this.fleet.recycle(backend.name, reason);
+      },
+      onRemoved: (backend) => {
+        if (backend.kind === 'managed') void this.fleet.retire(backend.name);
+      },
+    });
+    this.fleet = new Fleet(fleetOptions(config), {
+      onReady: ({ name, host, port, token }) => this.pool.managedUp(name, { host, port, token }, managedSettings(this.config)),
+      onGone: (name, reason) => this.pool.managedDown(name, reason),
+      onLine: (backend, stream, line) => channels.backendLine.publish({ backend, stream, line }),
+      onRemoved: (name) => this.pool.managedRemove(name),
+    });
+    const workspaces = config.fleet.working_directory;
+    this.services = {
+      directory: this.directory,
+      pool: this.pool,
+      roster,
+      throttle: new LoginThrottle(),
+      authenticator: new Authenticator({ anonymous: config.identity.anonymous, tokens: tokens.table }),
+      guard: guardOf(config, workspaces),
+      limits: config.limits,
+      linger: config.sessions.linger,
+      draining: false,
+      makeDirectory: async (path) => {
+        // Only under our own servers' root: what another directory is, a static backend's host knows.
+        if (workspaces && config.fleet.count > 0 && path.startsWith(workspaces)) await mkdir(path, { recursive: true });
+      },
+    };
+    this.metrics = new Metrics(() => this.snapshot());
+    this.janitor = new Janitor([
+      { name: 'health', every: 50, run: () => this.pool.tick(performance.now(), this.config.links.idle_close) },
+      { name: 'linger', every: 250, run: (now) => this.releaseHeld(now) },
+      { name: 'handshakes', every: 1_000, run: (now) => this.endHandshakes(now) },
+      { name: 'registry', every: 1_000, run: () => this.flush() },
+      { name: 'throttle', every: 60_000, run: (now) => this.services.throttle.sweep(now) },
+    ]);
+    this.watcher = new ConfigWatcher(file, (reload) => this.onReload(reload), () => tokenFiles(this.config), {
+      rules: RULE_NAMES,
+    });
+  }
+
+  /** @throws when an address cannot be bound; call `stop` then */
+  async start(): Promise<void> {
+    this.admin = await createAdmin({ path: this.config.admin.socket, actions: this });
+    this.janitor.start();
+    if (this.config.fleet.count > 0) this.fleet.start();
+    this.pool.setStatic(staticBackends(this.config));
+    for (const listener of this.config.listen) {
+      if (listener.tcp !== undefined) {
+        this.bound.push(await listenTcp(this.services, parseAddress(listener.tcp)!, listener.as));
+      } else {
+        const server = createHttp({
+          snapshot: () => this.snapshot(),
+          metrics: this.metrics,
+          onUpgrade: createUpgrade(this.services),
+          origins: listener.origins,
+        });
+        this.bound.push(await listenHttp(server, parseAddress(listener.http)!));
+      }
+    }
+    await this.watcher.start();
+    this.markReady();
+  }
+
+  /**
+   * Takes no new clients, sessions or turns; lets answers and turns that are under way end, for
+   * `shutdown.drain` at most; then closes everything, the managed servers last.
+   */
+  stop(): Promise<void> {
+    this.stopping ??= this.stopInOrder();
+    return this.stopping;
+  }
+
+  /** Reads the configuration and the tokens anew, as SIGHUP does. */
+  reload(): Promise<ReloadReport> {
+    this.watcher.reload();
+    return Promise.resolve(this.lastReload);
+  }
+
+  snapshot(): Snapshot {
+    return describe({
+      directory: this.directory,
+      pool: this.pool,
+      roster: this.services.roster,
+      members: this.fleet.list(),
+      linksMax: this.config.links.max,
+      startedAt: this.startedAt,
+      ready: this.ready,
+      draining: this.services.draining,
+      version: VERSION,
+    });
+  }
+
+  status(): Snapshot {
+    return this.snapshot();
+  }
+
+  sessions(filter: SessionFilter): SessionRow[] {
+    return sessionRows(this.directory, filter);
+  }
+
+  drain(name: string): DrainReport | UnknownBackend {
+    return this.setDraining(name, true);
+  }
+
+  undrain(name: string): DrainReport | UnknownBackend {
+    return this.setDraining(name, false);
+  }
+
+  private setDraining(name: string, draining: boolean): DrainReport | UnknownBackend {
+    const backend = this.pool.get(name);
+    if (!backend) return { unknownBackend: name, names: this.pool.names() };
+    if (backend.draining !== draining) {
+      backend.draining = draining;
+      const [from, to] = draining ? [backend.health.state, 'draining'] : ['draining', backend.health.state];
+      channels.backendState.publish({ backend: name, from, to, reason: draining ? 'skyport drain' : 'skyport undrain' });
+    }
+    return drainReport(this.snapshot(), name);
+  }
+
+  private markReady(): void {
+    if (this.ready || this.bound.length < this.config.listen.length || !this.pool.anyUp()) return;
+    this.ready = true;
+    channels.lifecycle.publish({ phase: 'ready' });
+  }
+
+  private releaseHeld(now: number): void {
+    for (const session of [...this.directory.live()]) {
+      for (const attachment of [...session.attachments]) {
+        if (attachment.state === 'held' && now >= attachment.heldUntil) void attachment.release();
+      }
+    }
+  }
+
+  private endHandshakes(now: number): void {
+    for (const client of [...this.services.roster.all()]) {
+      if (!client.principal && client.age(now) > this.services.limits.handshake_timeout) client.leave('SKYPORT_HANDSHAKE_TIMEOUT');
+    }
+  }
+
+  private async flush(): Promise<void> {
+    try {
+      await this.directory.flush();
+    } catch (error) {
+      channels.registryError.publish({ operation: 'flush', message: String(error) });
+    }
+  }
+
+  private onReload({ config, problems }: Reload): void {
+    const tokens = config ? readTokens(config) : { problems: [] };
+    const errors = [...problems.filter((problem) => problem.severity === 'error').map(formatProblem), ...tokens.problems];
+    if (!config || errors.length > 0) {
+      this.lastReload = { ok: false, problems: errors };
+      channels.configRejected.publish({ file: this.file, problems: errors });
+      return;
+    }
+    const { reloaded, needsRestart } = changes(this.config, config);
+    this.apply(config, 'table' in tokens ? tokens.table : undefined);
+    this.lastReload = { ok: true, problems: problems.map(formatProblem), reloaded, needsRestart };
+    channels.configReloaded.publish({ file: this.file, reloaded, needsRestart });
+  }
+
+  /** What needs a restart keeps its value in `this.config`, so that the next reload still tells of it. */
+  private apply(config: SkyportConfig, tokens: TokenTable | undefined): void {
+    const { listen, store, admin } = this.config;
+    const { command, env, working_directory } = this.config.fleet;
+    this.config = { ...config, listen, store, admin, fleet: { ...config.fleet, command, env, working_directory } };
+    const { services } = this;
+    services.limits = config.limits;
+    services.linger = config.sessions.linger;
+    services.guard = guardOf(config, working_directory);
+    services.authenticator.update({ anonymous: config.identity.anonymous, tokens });
+    for (const client of [...services.roster.all()]) client.reauthenticate();
+    this.log.level = config.log.level;
+    this.pool.setPolicy(config.routing.policy);
+    this.pool.updateManaged(managedSettings(this.config));
+    this.pool.setStatic(staticBackends(this.config));
+    this.fleet.update(fleetOptions(this.config));
+    if (config.fleet.count > 0) this.fleet.start();
+  }
+
+  private async stopInOrder(): Promise<void> {
+    const { services } = this;
+    services.draining = true;
+    channels.lifecycle.publish({ phase: 'draining', detail: `${services.roster.size} clients` });
+    await this.watcher.close();
+    for (const bound of this.bound) bound.close();
+    const deadline = Date.now() + this.config.shutdown.drain;
+    while (services.roster.size > 0 && Date.now() < deadline) {
+      for (const client of [...services.roster.all()]) client.finish();
+      await pause(25);
+    }
+    for (const client of [...services.roster.all()]) client.leave('SKYPORT_SHUTTING_DOWN');
+    // The detaches of those who have just left are answered within milliseconds.
+    const detached = Date.now() + 1_000;
+    while (this.isDetaching() && Date.now() < detached) await pause(10);
+    this.janitor.stop();
+    this.pool.close();
+    await this.fleet.stop();
+    await this.admin?.close();
+    await this.flush();
+    await this.registry.close();
+    channels.lifecycle.publish({ phase: 'stopped' });
+    this.metrics.close();
+    this.log.close();
+  }
+
+  private isDetaching(): boolean {
+    for (const session of this.directory.live()) {
+      if (session.attachments.some((attachment) => attachment.state === 'detaching')) return true;
+    }
+    return false;
+  }
+}
+
+const VERSION = readVersion();
+
+function readVersion(): string {
+  // The package file is two levels above the compiled code and one above the source.
+  for (const path of ['../package.json', '../../package.json']) {
+    try {
+      return (JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string }).version;
+    } catch {
+      // The other one.
+    }
+  }
+  return '0.0.0';
+}
+
+function guardOf(config: SkyportConfig, workingDirectory: string | undefined): Guard {
+  return new Guard({
+    profile: config.guard.profile,
+    open: config.guard.open as Record<string, readonly RuleName[]>,
+    workingDirectory,
+  });
+}
+
+function readTokens(config: SkyportConfig): { table?: TokenTable; problems: string[] } {
+  const file = config.identity.tokens_file;
+  if (file === undefined) return { problems: [] };
+  const { tokens, problems } = loadTokens(file);
+  return { table: tokens, problems: errorsOf(problems) };
+}
+
+function errorsOf(problems: readonly Problem[]): string[] {
+  return hasErrors(problems) ? problems.filter((problem) => problem.severity === 'error').map(formatProblem) : [];
+}
+
+function tokenFiles(config: SkyportConfig): string[] {
+  return config.identity.tokens_file === undefined ? [] : [config.identity.tokens_file];
+}
+
+function settings(config: SkyportConfig): Pick<BackendSettings, 'health' | 'links' | 'maxFrame'> {
+  const { health, links } = config;
+  return {
+    health: { ...health, slowStart: health.slow_start },
+    links: { base: links.base, max: links.max },
+    maxFrame: MAX_BACKEND_FRAME,
+  };
+}
+
+/** A server's answer to a history read may be larger than anything a client may send. */
+const MAX_BACKEND_FRAME = 512 * 1024 * 1024;
+
+function managedSettings(config: SkyportConfig): BackendSettings {
+  return { ...settings(config), weight: config.fleet.weight, maxSessions: config.fleet.max_sessions, backup: false };
+}
+
+function staticBackends(config: SkyportConfig): StaticBackend[] {
+  return config.backends.map(({ name, url, token, weight, max_sessions, backup }) => ({
+    ...settings(config),
+    name,
+    address: { ...parseBackendUrl(url)!, token },
+    weight,
+    maxSessions: max_sessions,
+    backup,
+  }));
+}
+
+function fleetOptions(config: SkyportConfig): FleetOptions {
+  const { count, command, env, working_directory, start_timeout, stop_timeout, restart_backoff } = config.fleet;
+  return {
+    count,
+    command,
+    env,
+    workingDirectory: working_directory,
+    directory: join(config.store.path, 'servers'),
+    startTimeout: start_timeout,
+    stopTimeout: stop_timeout,
+    restartBackoff: restart_backoff,
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+

@@ -1,0 +1,169 @@
+import type { Frame, WireFault } from './frame.js';
+import { HeaderReader } from './header.js';
+
+/** First allocation for a frame that is split over chunks, in bytes. */
+const FIRST_CARRY = 512;
+
+export interface DecoderOptions {
+  /** Largest body, in bytes. */
+  maxFrame: number;
+  /** Largest header with its blank line, in bytes. The runtime's own limit is 64 KiB. */
+  maxHeader?: number;
+  onFrame(frame: Frame): void;
+}
+
+/**
+ * Bytes of a stream become frames (PROTOCOL.md, "Framing").
+ *
+ * A frame that lies inside one chunk is handed out where it lies. One that does not is gathered in
+ * a buffer of its own, which grows with the bytes that have arrived (doubling, so a frame costs
+ * linear time however it is cut) and never to the length that the header promises.
+ *
+ *   chunk ──► no carry: header ► body complete? ──yes──► onFrame(chunk bytes)
+ *                        │             └──no──► carry
+ *                        └─ incomplete ───────► carry ──► header ► body ──► onFrame(carry bytes)
+ *
+ * What is decoded is the same, byte by byte, however the input is split.
+ */
+export class FrameDecoder {
+  /** Largest body, in bytes; may be set at any time and counts from the next header on. */
+  maxFrame: number;
+  private readonly maxHeader: number;
+  private readonly header: HeaderReader;
+  private readonly onFrame: (frame: Frame) => void;
+  private readonly frame: Frame = { buffer: Buffer.alloc(0), start: -1, body: 0, end: 0 };
+  private fault: WireFault | undefined;
+  private stopped = false;
+
+  /** The frame that is not complete yet: its header from byte 0, then the body so far. */
+  private carry: Buffer | undefined;
+  private carried = 0;
+  /** Where the carried frame ends; 0 while its header is incomplete. */
+  private need = 0;
+  private body = 0;
+
+  constructor(options: DecoderOptions) {
+    this.maxFrame = options.maxFrame;
+    this.maxHeader = options.maxHeader ?? 8192;
+    this.header = new HeaderReader(this.maxHeader);
+    this.onFrame = options.onFrame;
+  }
+
+  /** Bytes of the incomplete frame that is held. The memory held is at most twice as much. */
+  get buffered(): number {
+    return this.carried;
+  }
+
+  /** Decodes nothing more and lets go of what is held; may be called from `onFrame`. */
+  stop(): void {
+    this.stopped = true;
+    this.carry = undefined;
+    this.carried = 0;
+  }
+
+  /**
+   * Takes the next bytes and calls `onFrame` for each frame they complete.
+   * @param chunk kept by reference by the frames handed out
+   * @returns a fault if the stream cannot be decoded any further; the decoder is dead then
+   */
+  push(chunk: Buffer): WireFault | undefined {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.stopped) return this.fault;
+      at = this.carry === undefined ? this.inChunk(chunk, at) : this.inCarry(chunk, at);
+    }
+    return this.fault;
+  }
+
+  /** One frame at `at`, nothing carried. Returns where to go on. */
+  private inChunk(chunk: Buffer, at: number): number {
+    const { header } = this;
+    const end = chunk.length;
+    const body = header.begin(chunk, at, end);
+    const last = body + header.length;
+    if (header.fault !== undefined) this.fail(header.fault);
+    else if (body < 0) {
+      this.need = 0;
+      this.keep(chunk, at, end);
+    } else if (header.length > this.maxFrame) this.tooLarge();
+    else if (last > end) {
+      this.need = last - at;
+      this.body = body - at;
+      this.keep(chunk, at, end);
+    } else {
+      this.emit(chunk, header.canonical < 0 ? -1 : at + header.canonical, body, last);
+      return last;
+    }
+    return end;
+  }
+
+  /** Goes on with the carried frame. Returns where to go on. */
+  private inCarry(chunk: Buffer, at: number): number {
+    if (this.need === 0) {
+      at = this.headerInCarry(chunk, at);
+      if (this.stopped || this.need === 0) return at;
+    }
+    const some = Math.min(chunk.length, at + this.need - this.carried);
+    this.keep(chunk, at, some);
+    if (this.carried === this.need) {
+      const carry = this.carry!;
+      this.carry = undefined;
+      this.carried = 0;
+      this.emit(carry, this.header.canonical, this.body, this.need);
+    }
+    return some;
+  }
+
+  /** Goes on with the header of the carried frame; sets `need` when it is complete. */
+  private headerInCarry(chunk: Buffer, at: number): number {
+    const { header } = this;
+    const before = this.carried;
+    const some = Math.min(chunk.length, at + this.maxHeader - before);
+    this.keep(chunk, at, some);
+    const body = header.resume(this.carry!, 0, this.carried);
+    if (header.fault !== undefined) this.fail(header.fault);
+    else if (body >= 0 && header.length > this.maxFrame) this.tooLarge();
+    else if (body >= 0) {
+      // What was copied beyond the header is body and perhaps more frames: the caller takes it again.
+      this.carried = body;
+      this.body = body;
+      this.need = body + header.length;
+      return at + body - before;
+    }
+    return some;
+  }
+
+  private emit(buffer: Buffer, start: number, body: number, end: number): void {
+    const { frame } = this;
+    frame.buffer = buffer;
+    frame.start = start;
+    frame.body = body;
+    frame.end = end;
+    this.onFrame(frame);
+  }
+
+  /** Appends chunk[from..to) to the carry. */
+  private keep(chunk: Buffer, from: number, to: number): void {
+    const size = this.carried + to - from;
+    const room = this.carry === undefined ? 0 : this.carry.length;
+    if (size > room) {
+      let grown = Math.max(size, room * 2, FIRST_CARRY);
+      if (this.need > 0) grown = Math.min(grown, this.need);
+      const next = Buffer.allocUnsafe(grown);
+      this.carry?.copy(next, 0, 0, this.carried);
+      this.carry = next;
+    }
+    chunk.copy(this.carry!, this.carried, from, to);
+    this.carried = size;
+  }
+
+  private tooLarge(): void {
+    const { length } = this.header;
+    this.fail({ reason: 'frame_too_large', message: `A frame of ${length} bytes is larger than ${this.maxFrame}` });
+  }
+
+  private fail(fault: WireFault): void {
+    this.fault = fault;
+    this.stop();
+  }
+}

@@ -1,0 +1,154 @@
+import type { Socket } from 'node:net';
+import { Connection, remoteOf } from './connection.js';
+import { FrameDecoder } from './decoder.js';
+import { headerOf, type Frame } from './frame.js';
+import { fillFrom, sizeOf, type Piece } from './outbox.js';
+import type { TransportEvents } from './transport.js';
+
+/** Pieces up to this size are copied together: that is cheaper than one more entry in a writev. */
+const SMALL = 4 * 1024;
+/** Idle time after which the kernel asks whether the peer is still there, in ms. */
+const KEEPALIVE = 30_000;
+/** Part of the next frame's header. The runtime takes any header line before Content-Length. */
+export const NUDGE = Buffer.from('A:1\r\n', 'latin1');
+/** Half of the header that the runtime accepts (64 KiB). */
+export const MAX_OPEN_HEADER = 32 * 1024;
+
+export interface TcpOptions {
+  /** Largest body that is accepted, in bytes. */
+  maxFrame: number;
+  /** Largest header that is accepted, in bytes. */
+  maxHeader?: number;
+}
+
+export interface TcpEvents extends TransportEvents {
+  /** No more nudges until a real frame (a `ping`) goes out. */
+  onNudgeFull?(): void;
+}
+
+/** JSON-RPC over a TCP connection, framed as PROTOCOL.md says. Takes over a connected socket. */
+export class TcpTransport extends Connection {
+  override readonly kind = 'tcp';
+  protected declare events: TcpEvents | undefined;
+  private readonly decoder: FrameDecoder;
+  /** Header bytes of a frame that has not been sent yet. */
+  private openHeader = 0;
+  private nudging = false;
+
+  constructor(
+    private readonly socket: Socket,
+    options: TcpOptions,
+  ) {
+    super(remoteOf(socket), true);
+    this.decoder = new FrameDecoder({
+      ...options,
+      onFrame: (frame) => {
+        this.framesIn++;
+        this.events!.onFrame(frame);
+      },
+    });
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEPALIVE);
+    socket.on('end', () => this.peerEnded());
+    socket.on('error', (error) => this.failed('reset', error));
+    socket.on('close', () => this.gone());
+  }
+
+  get maxFrame(): number {
+    return this.decoder.maxFrame;
+  }
+
+  set maxFrame(bytes: number) {
+    this.decoder.maxFrame = bytes;
+  }
+
+  override listen(events: TcpEvents): void {
+    super.listen(events);
+  }
+
+  /**
+   * Sends one header line of the next frame, if no frame leaves in this turn anyway: its segment
+   * carries the acknowledgement that the runtime's Nagle algorithm is waiting for (PROTOCOL.md,
+   * "Framing"). Only for runtimes that have been probed.
+   */
+  nudge(): void {
+    if (this.closed || this.openHeader + NUDGE.length > MAX_OPEN_HEADER) return;
+    this.nudging = true;
+    this.list();
+  }
+
+  override flush(): void {
+    const alone = this.nudging && this.outbox.bytes === 0 && this.socketBytes() === 0;
+    this.nudging = false;
+    super.flush();
+    if (!alone || this.closed) return;
+    this.openHeader += NUDGE.length;
+    this.bytesOut += NUDGE.length;
+    this.socket.write(NUDGE);
+    if (this.openHeader + NUDGE.length > MAX_OPEN_HEADER) this.events?.onNudgeFull?.();
+  }
+
+  protected override queue(frame: Frame): void {
+    if (frame.start >= 0) this.outbox.add(undefined, frame.buffer, frame.start, frame.end);
+    else this.outbox.add(Buffer.from(headerOf(frame.end - frame.body), 'latin1'), frame.buffer, frame.body, frame.end);
+  }
+
+  protected override write(batch: Piece[]): void {
+    const { socket } = this;
+    this.openHeader = 0;
+    socket.cork();
+    for (let at = 0; at < batch.length; ) {
+      let upTo = at;
+      let size = 0;
+      while (upTo < batch.length && sizeOf(batch[upTo]!) <= SMALL) size += sizeOf(batch[upTo++]!);
+      const { header, buffer, from, to } = batch[at]!;
+      let bytes: Buffer;
+      if (upTo > at + 1) {
+        bytes = Buffer.allocUnsafe(size);
+        let filled = 0;
+        for (; at < upTo; at++) filled = fillFrom(batch[at]!, bytes, filled);
+      } else {
+        if (header !== undefined) {
+          this.bytesOut += header.length;
+          socket.write(header);
+        }
+        bytes = buffer.subarray(from, to);
+        at++;
+      }
+      this.bytesOut += bytes.length;
+      socket.write(bytes, at === batch.length ? this.written : undefined);
+    }
+    socket.uncork();
+  }
+
+  protected override socketBytes(): number {
+    return this.socket.writableLength;
+  }
+
+  protected override sayGoodbye(): void {
+    this.socket.end();
+  }
+
+  protected override cut(): void {
+    this.socket.destroy();
+  }
+
+  protected override attach(): void {
+    this.socket.on('data', (chunk: Buffer) => {
+      if (this.closed) return;
+      this.bytesIn += chunk.length;
+      const fault = this.decoder.push(chunk);
+      if (fault !== undefined) this.faulted(fault);
+      else this.events?.onChunk?.();
+    });
+  }
+
+  protected override setReading(on: boolean): void {
+    if (on) this.socket.resume();
+    else this.socket.pause();
+  }
+
+  protected override discardInput(): void {
+    this.decoder.stop();
+  }
+}

@@ -1,0 +1,30 @@
+import type { AdminActions, DrainReport, SessionRow } from '../../../proxy/admin/actions.js';
+import { sampleSnapshot } from '../observe/sample-snapshot.js';
+
+export const sampleRow: SessionRow = {
+  id: 'alice-1', owner: 'alice', backend: 'cli-1', epoch: 3, state: 'busy', attachments: 2,
+  createdAt: 1_700_000_000_000, usedAt: 1_700_000_060_000, turns: 4,
+};
+
+export const sampleReport: DrainReport = {
+  name: 'cli-1', state: 'up', draining: true, drained: false, sessionsBound: 7, sessionsAttached: 3, turnsOpen: 1,
+};
+
+/** Actions that remember what was asked and know one backend, `cli-1`. */
+export function sampleActions(asked: unknown[], change: Partial<AdminActions> = {}): AdminActions {
+  const known = (verb: string, name: string) => {
+    asked.push([verb, name]);
+    return name === 'cli-1' ? { ...sampleReport, draining: verb === 'drain' } : { unknownBackend: name, names: ['cli-1', 'cli-2'] };
+  };
+  return {
+    status: () => sampleSnapshot(),
+    sessions: (filter) => {
+      asked.push(['sessions', filter]);
+      return [sampleRow];
+    },
+    drain: (name) => known('drain', name),
+    undrain: (name) => known('undrain', name),
+    reload: () => Promise.resolve({ ok: true, problems: [], reloaded: ['limits.clients'], needsRestart: [] }),
+    ...change,
+  };
+}

@@ -1,0 +1,204 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { channels } from '../../../proxy/channels.js';
+import { Metrics } from '../../../proxy/observe/metrics.js';
+import type { Snapshot } from '../../../proxy/observe/snapshot.js';
+import { sampleBackend, sampleSnapshot } from './sample-snapshot.js';
+
+let snapshot: Snapshot;
+let metrics: Metrics;
+
+beforeEach(() => {
+  snapshot = sampleSnapshot();
+  metrics = new Metrics(() => snapshot);
+});
+
+afterEach(() => metrics.close());
+
+async function lines(start: string): Promise<string[]> {
+  return (await metrics.render()).split('\n').filter((line) => line.startsWith(start));
+}
+
+test('clients are told apart by whether their handshake is finished', async () => {
+  expect(await lines('skyport_clients{')).toEqual([
+    'skyport_clients{authenticated="true"} 8',
+    'skyport_clients{authenticated="false"} 2',
+  ]);
+});
+
+test('every session state has a series', async () => {
+  expect(await lines('skyport_sessions{')).toEqual([
+    'skyport_sessions{state="live"} 1', 'skyport_sessions{state="idle"} 2', 'skyport_sessions{state="busy"} 3',
+    'skyport_sessions{state="lingering"} 4', 'skyport_sessions{state="stored"} 5', 'skyport_sessions{state="lost"} 6',
+  ]);
+});
+
+test('bytes and frames are what the snapshot says at the scrape, by side and direction', async () => {
+  await metrics.render();
+  snapshot = sampleSnapshot({ bytes: { clientIn: 101, clientOut: 2001, backendIn: 30001, backendOut: 401 } });
+  expect(await lines('skyport_bytes_total{')).toEqual([
+    'skyport_bytes_total{side="client",direction="in"} 101',
+    'skyport_bytes_total{side="client",direction="out"} 2001',
+    'skyport_bytes_total{side="backend",direction="in"} 30001',
+    'skyport_bytes_total{side="backend",direction="out"} 401',
+  ]);
+  expect(await lines('skyport_frames_total{side="client",direction="out"}')).toEqual([
+    'skyport_frames_total{side="client",direction="out"} 20',
+  ]);
+});
+
+test('a backend has one series per state, with 1 at the state it is in', async () => {
+  snapshot = sampleSnapshot({ backends: [sampleBackend({ state: 'ejected' })] });
+  expect(await lines('skyport_backend_state{')).toEqual([
+    'skyport_backend_state{backend="cli-1",state="starting"} 0',
+    'skyport_backend_state{backend="cli-1",state="up"} 0',
+    'skyport_backend_state{backend="cli-1",state="down"} 0',
+    'skyport_backend_state{backend="cli-1",state="ejected"} 1',
+  ]);
+});
+
+test('a backend that left the config leaves no series', async () => {
+  await metrics.render();
+  snapshot = sampleSnapshot({ backends: [sampleBackend({ name: 'cli-2' })] });
+  const text = await metrics.render();
+  expect(text).not.toContain('backend="cli-1"');
+  expect(text).toContain('skyport_backend_links{backend="cli-2"} 2');
+});
+
+test('a latency is in seconds, and a backend that never answered has none', async () => {
+  snapshot = sampleSnapshot({ backends: [sampleBackend(), sampleBackend({ name: 'cli-2', latencyMs: undefined })] });
+  expect(await lines('skyport_backend_latency_seconds{')).toEqual(['skyport_backend_latency_seconds{backend="cli-1"} 0.00025']);
+});
+
+test('only a managed server has restarts', async () => {
+  snapshot = sampleSnapshot({ backends: [sampleBackend(), sampleBackend({ name: 'cli-2', kind: 'static', restarts: undefined })] });
+  expect(await lines('skyport_backend_restarts_total{')).toEqual(['skyport_backend_restarts_total{backend="cli-1"} 1']);
+});
+
+test('a request counts by method and outcome, and its duration by kind', async () => {
+  channels.requestDone.publish({ method: 'session.send', outcome: 'ok', durationMs: 20, backend: 'cli-1' });
+  channels.requestDone.publish({ method: 'session.send', outcome: 'SKYPORT_SESSION_NOT_OWNED', durationMs: 0.2 });
+  expect(await lines('skyport_requests_total{')).toEqual([
+    'skyport_requests_total{method="session.send",outcome="ok"} 1',
+    'skyport_requests_total{method="session.send",outcome="SKYPORT_SESSION_NOT_OWNED"} 1',
+  ]);
+  expect(await lines('skyport_request_duration_seconds_bucket{le="0.01",kind="send"}'))
+    .toEqual(['skyport_request_duration_seconds_bucket{le="0.01",kind="send"} 1']);
+  expect(await lines('skyport_request_duration_seconds_count{kind="send"}'))
+    .toEqual(['skyport_request_duration_seconds_count{kind="send"} 2']);
+});
+
+test('any number of made-up methods is one series', async () => {
+  for (let i = 0; i < 1000; i += 1) {
+    channels.requestDone.publish({ method: `evil.${i}`, outcome: 'SKYPORT_METHOD_UNKNOWN', durationMs: 0 });
+  }
+  expect(await lines('skyport_requests_total{')).toEqual([
+    'skyport_requests_total{method="unknown",outcome="SKYPORT_METHOD_UNKNOWN"} 1000',
+  ]);
+});
+
+test('a turn counts by outcome, and its duration is in seconds', async () => {
+  const turn = { sessionId: 's1', owner: 'alice', backend: 'cli-1' };
+  channels.turnEnded.publish({ ...turn, durationMs: 1500, outcome: 'idle' });
+  channels.turnEnded.publish({ ...turn, durationMs: 500, outcome: 'backend_lost' });
+  expect(await lines('skyport_turns_total{')).toEqual([
+    'skyport_turns_total{outcome="idle"} 1', 'skyport_turns_total{outcome="error"} 0',
+    'skyport_turns_total{outcome="aborted"} 0', 'skyport_turns_total{outcome="backend_lost"} 1',
+    'skyport_turns_total{outcome="client_gone"} 0',
+  ]);
+  expect(await lines('skyport_turn_duration_seconds_sum')).toEqual(['skyport_turn_duration_seconds_sum 2']);
+});
+
+test('a refusal counts by name and rule', async () => {
+  channels.refusal.publish({ name: 'SKYPORT_METHOD_REFUSED', method: 'session.shell.exec', user: 'bob', rule: 'shell_exec' });
+  channels.refusal.publish({ name: 'SKYPORT_SESSION_NOT_OWNED', user: 'bob' });
+  expect(await lines('skyport_refusals_total{')).toEqual([
+    'skyport_refusals_total{reason="SKYPORT_METHOD_REFUSED",rule="shell_exec"} 1',
+    'skyport_refusals_total{reason="SKYPORT_SESSION_NOT_OWNED",rule=""} 1',
+  ]);
+});
+
+test('failed logins, session changes, links, registry errors and bugs are counted', async () => {
+  const change = { sessionId: 's1', owner: 'alice', backend: 'cli-1', epoch: 1 };
+  channels.loginFailed.publish({ clientId: 1, remote: '10.0.0.1:5', reason: 'unknown token', delayMs: 100, cut: true });
+  channels.sessionCreated.publish(change);
+  channels.sessionDeleted.publish(change);
+  channels.backendLink.publish({ backend: 'cli-1', change: 'opened', reason: 'needed', links: 1 });
+  channels.backendState.publish({ backend: 'cli-1', from: 'up', to: 'down', reason: 'x' });
+  channels.registryError.publish({ operation: 'put', message: 'disk full' });
+  channels.bug.publish({ where: 'here', error: new Error('x') });
+  const text = await metrics.render();
+  for (const line of [
+    'skyport_login_failures_total{cut="false"} 0', 'skyport_login_failures_total{cut="true"} 1',
+    'skyport_session_changes_total{change="created"} 1', 'skyport_session_changes_total{change="resumed"} 0',
+    'skyport_session_changes_total{change="deleted"} 1',
+    'skyport_backend_link_changes_total{change="opened"} 1', 'skyport_backend_link_changes_total{change="closed"} 0',
+    'skyport_backend_state_changes_total{to="down"} 1',
+    'skyport_registry_errors_total{operation="put"} 1', 'skyport_bugs_total 1',
+  ]) expect(text.split('\n')).toContain(line);
+});
+
+test('a rejected config shows until one is accepted', async () => {
+  channels.configRejected.publish({ file: 'a.yaml', problems: ['a.yaml:1:1: error: x'] });
+  expect(await lines('skyport_config_last_reload_successful ')).toEqual(['skyport_config_last_reload_successful 0']);
+  channels.configReloaded.publish({ file: 'a.yaml', reloaded: [], needsRestart: [] });
+  expect(await lines('skyport_config_last_reload_successful ')).toEqual(['skyport_config_last_reload_successful 1']);
+  expect(await lines('skyport_config_reloads_total{')).toEqual([
+    'skyport_config_reloads_total{result="success"} 1', 'skyport_config_reloads_total{result="failed"} 1',
+  ]);
+});
+
+test('no label and no text shows a user or a session id', async () => {
+  channels.clientOpened.publish({ clientId: 1, remote: '10.0.0.1:5', listener: 'tcp 127.0.0.1:1', transport: 'tcp' });
+  channels.turnEnded.publish({ sessionId: 'secret-session', owner: 'alice', backend: 'cli-1', durationMs: 1, outcome: 'idle' });
+  channels.refusal.publish({ name: 'SKYPORT_METHOD_REFUSED', method: 'evil', user: 'alice' });
+  expect(await metrics.render()).not.toMatch(/alice|secret-session|evil|10\.0\.0\.1/);
+});
+
+test('the event-loop delay has its quantiles, the longest included', async () => {
+  const delays = await lines('skyport_event_loop_delay_seconds{');
+  expect(delays.map((line) => line.split(' ')[0])).toEqual([
+    'skyport_event_loop_delay_seconds{quantile="0.5"}', 'skyport_event_loop_delay_seconds{quantile="0.9"}',
+    'skyport_event_loop_delay_seconds{quantile="0.99"}', 'skyport_event_loop_delay_seconds{quantile="1"}',
+  ]);
+  expect(delays.every((line) => Number(line.split(' ')[1]) >= 0)).toBe(true);
+});
+
+test('a blocked event loop shows as the longest delay', async () => {
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const until = performance.now() + 200;
+  while (performance.now() < until);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const [line] = await lines('skyport_event_loop_delay_seconds{quantile="1"}');
+  expect(Number(line!.split(' ')[1])).toBeGreaterThan(0.1);
+});
+
+test('the process tells its CPU, memory and versions', async () => {
+  const text = await metrics.render();
+  expect(Number(/^process_cpu_seconds_total (.+)$/m.exec(text)![1])).toBeGreaterThan(0);
+  expect(Number(/^process_resident_memory_bytes (.+)$/m.exec(text)![1])).toBeGreaterThan(1e6);
+  expect(text).toContain(`skyport_build_info{version="9.8.7",node="${process.versions.node}"} 1`);
+});
+
+test('two Metrics in one process do not add up', async () => {
+  const other = new Metrics(() => snapshot);
+  channels.bug.publish({ where: 'here', error: new Error('x') });
+  expect(await lines('skyport_bugs_total ')).toEqual(['skyport_bugs_total 1']);
+  other.close();
+});
+
+test('after close nothing listens any more', () => {
+  metrics.close();
+  expect(channels.requestDone.active).toBe(false);
+  expect(channels.bug.active).toBe(false);
+});
+
+test('every sample belongs to a metric with help and type', async () => {
+  const text = await metrics.render();
+  const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name!, type!]));
+  const helps = new Set([...text.matchAll(/^# HELP (\S+) \S/gm)].map(([, name]) => name));
+  for (const [sample] of text.matchAll(/^[a-z_]+/gm)) {
+    const family = types.has(sample) ? sample : sample.replace(/_(bucket|sum|count)$/, '');
+    expect(types.has(family), sample).toBe(true);
+    expect(helps.has(family), sample).toBe(true);
+  }
+});

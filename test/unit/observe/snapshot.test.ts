@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { notReadyReasons } from '../../../proxy/observe/snapshot.js';
+import { sampleBackend, sampleSnapshot } from './sample-snapshot.js';
+
+test('one backend that is up makes Skyport ready, whatever the others are', () => {
+  const backends = [sampleBackend({ state: 'down' }), sampleBackend({ name: 'cli-2' })];
+  expect(notReadyReasons(sampleSnapshot({ backends }))).toEqual([]);
+});
+
+test('a draining Skyport is not ready although its backends are up', () => {
+  expect(notReadyReasons(sampleSnapshot({ draining: true }))).toEqual(['Skyport is draining']);
+});
+
+test('a backend that is up but draining does not make Skyport ready', () => {
+  const backends = [sampleBackend({ draining: true })];
+  expect(notReadyReasons(sampleSnapshot({ backends }))).toEqual(['no backend is up', 'backend cli-1 is up and draining']);
+});
+
+test('without a backend that is up, the reasons name each backend and its state', () => {
+  const backends = [sampleBackend({ state: 'down' }), sampleBackend({ name: 'cli-2', state: 'ejected' })];
+  expect(notReadyReasons(sampleSnapshot({ backends })))
+    .toEqual(['no backend is up', 'backend cli-1 is down', 'backend cli-2 is ejected']);
+});
+
+test('a config without backends is told apart from backends that are down', () => {
+  expect(notReadyReasons(sampleSnapshot({ backends: [] }))).toEqual(['no backend is configured']);
+});
+
+test('a Skyport that is still starting is not ready', () => {
+  expect(notReadyReasons(sampleSnapshot({ ready: false }))).toEqual(['Skyport is starting']);
+});
