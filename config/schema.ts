@@ -123,7 +123,7 @@ const guard = z.strictObject({
   profile: z.enum(['tenant', 'trusted']).default('tenant')
     .describe('`tenant` also refuses what is dangerous on a shared server; `trusted` refuses only what would hurt other users\' sessions.'),
   open: z.record(role(), z.array(z.string()).meta({ 'x-allowed': 'names of guard rules' })).prefault({})
-    .describe('Rules that do not hold for a role: `admin: [administrative-methods]`.'),
+    .describe('Rules that do not hold for a role: `admin: [administrative]`.'),
 }).prefault({}).describe('What clients may call and set.');
 
 const limits = z.strictObject({

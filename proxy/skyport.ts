@@ -103,8 +103,9 @@ export class Skyport implements AdminActions {
       linger: config.sessions.linger,
       draining: false,
       makeDirectory: async (path) => {
-        // Only under our own servers' root: what another directory is, a static backend's host knows.
-        if (workspaces && config.fleet.count > 0 && path.startsWith(workspaces)) await mkdir(path, { recursive: true });
+        if (!workspaces || !path.startsWith(workspaces)) return;
+        // A static backend may be on another host, where the directory is made by other means.
+        await mkdir(path, { recursive: true }).catch(() => undefined);
       },
     };
     this.metrics = new Metrics(() => this.snapshot());

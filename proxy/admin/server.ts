@@ -5,8 +5,8 @@ import { connect } from 'node:net';
 import { channels } from '../channels.js';
 import { SESSION_STATES, type SessionState } from '../observe/snapshot.js';
 import { isUnknownBackend, type AdminActions, type SessionFilter } from './actions.js';
-import { withLock } from './start-lock.js';
 import { makeSocketDirectory, socketPath } from './socket-path.js';
+import { withLock } from './start-lock.js';
 
 const BODY_MAX = 16 * 1024;
 /** Milliseconds that the owner of a socket file may take to accept. */

@@ -11,9 +11,10 @@ const RETRY = 20;
  * @param now for tests; milliseconds since the epoch
  */
 export async function withLock<T>(file: string, work: () => Promise<T>, now: () => number = Date.now): Promise<T> {
-  while (!take(file)) {
+  for (let waited = 0; !take(file); waited += RETRY) {
     const held = statSync(file, { throwIfNoEntry: false });
-    if (held !== undefined && now() - held.mtimeMs > LEFT_BEHIND) rmSync(file, { force: true });
+    const left = held !== undefined && (now() - held.mtimeMs > LEFT_BEHIND || waited > LEFT_BEHIND);
+    if (left) rmSync(file, { force: true });
     else await sleep(RETRY);
   }
   try {

@@ -1,7 +1,7 @@
-/** `skyport check`: every mistake of a config, or what it amounts to. */
+/** `skyport check`: every mistake of a config and its tokens file, or what it amounts to. */
 import { formatProblem } from '../../config/problem.js';
 import type { SkyportConfig } from '../../config/schema.js';
-import { readConfig } from './config-file.js';
+import { readWholeConfig } from './config-file.js';
 import { EXIT, type Terminal } from './terminal.js';
 
 export interface CheckOptions {
@@ -11,7 +11,7 @@ export interface CheckOptions {
 
 /** Warnings are printed and do not fail. */
 export function check({ config: given, json }: CheckOptions, terminal: Terminal): number {
-  const { file, config, problems } = readConfig(given, terminal);
+  const { file, config, problems } = readWholeConfig(given, terminal);
   const code = config === undefined ? EXIT.failed : EXIT.ok;
   if (json) {
     const summary = config === undefined ? undefined : summarize(config);

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../config/load.js';
 import { formatProblem, hasErrors, type Problem } from '../../config/problem.js';
 import type { SkyportConfig } from '../../config/schema.js';
+import { loadTokens } from '../identity/tokens-file.js';
 import { RULE_NAMES } from '../protocol/method.js';
 import { CommandError, EXIT, type Terminal } from './terminal.js';
 
@@ -45,6 +46,19 @@ export function readConfig(given: string | undefined, terminal: Terminal): Loade
   const file = configPath(given, terminal.cwd);
   const { config, problems } = loadConfig(file, terminal.env, { rules: RULE_NAMES });
   return { file, config: hasErrors(problems) ? undefined : config, problems };
+}
+
+/** The same with the tokens file that the config names: all that must be right before Skyport can start. */
+export function readWholeConfig(given: string | undefined, terminal: Terminal): LoadedConfig {
+  const loaded = readConfig(given, terminal);
+  const tokensFile = loaded.config?.identity.tokens_file;
+  if (tokensFile === undefined) return loaded;
+  const { problems } = loadTokens(tokensFile);
+  return {
+    file: loaded.file,
+    config: hasErrors(problems) ? undefined : loaded.config,
+    problems: [...loaded.problems, ...problems],
+  };
 }
 
 export interface SocketOptions {

@@ -3,7 +3,7 @@ import type { EventEmitter } from 'node:events';
 import { formatProblem } from '../../config/problem.js';
 import type { SkyportConfig } from '../../config/schema.js';
 import { channels } from '../channels.js';
-import { readConfig } from './config-file.js';
+import { readWholeConfig } from './config-file.js';
 import { EXIT, type Terminal } from './terminal.js';
 
 /** What `start` needs of a Skyport. */
@@ -44,7 +44,7 @@ async function realSkyport(config: SkyportConfig, file: string): Promise<Startab
 export async function start(
   { config: given }: StartOptions, terminal: Terminal, create = realSkyport, host = processHost,
 ): Promise<number> {
-  const { file, config, problems } = readConfig(given, terminal);
+  const { file, config, problems } = readWholeConfig(given, terminal);
   for (const problem of problems) terminal.err(formatProblem(problem));
   if (config === undefined) return EXIT.usage;
   let skyport: Startable;

@@ -79,20 +79,22 @@ export class Guard {
     const checks = checksOf(spec.name);
     if (checks === undefined) return {};
     const home = this.home(owner);
-    const base = () => (home === undefined ? undefined : baseOf(home, params()));
+    let parsed: Fields | undefined;
+    const values = (): Fields => (parsed ??= params());
+    const base = () => (home === undefined ? undefined : baseOf(home, values()));
     const ask: Ask = { method: spec.name, closed: (rule) => this.closed(caller, rule), home, base };
     const replace: Fields = {};
     for (const key of keys) {
       const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
       if (check === undefined || !check.rules.some((rule) => this.closed(caller, rule))) continue;
-      const verdict = check.judge(params()[key], ask, key);
+      const verdict = check.judge(values()[key], ask, key);
       if (isRefusal(verdict)) return verdict;
       if (verdict !== undefined) replace[key] = verdict.value;
     }
     for (const [key, value] of Object.entries(impliedBy(spec, ask))) {
-      if (!keys.includes(key) || params()[key] === null) replace[key] = value;
+      if (!keys.includes(key) || values()[key] === null) replace[key] = value;
     }
-    return Object.keys(replace).length > 0 ? { replace: { ...params(), ...replace } } : {};
+    return Object.keys(replace).length > 0 ? { replace: { ...values(), ...replace } } : {};
   }
 
   /** `<root>/<owner>` under profile tenant with a root; undefined otherwise. */

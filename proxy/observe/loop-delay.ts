@@ -24,7 +24,7 @@ export class LoopDelay {
     const empty = histogram.count === 0;
     const delays = QUANTILES.map((quantile) => {
       const nanoseconds = empty ? 0 : quantile === 1 ? histogram.max : histogram.percentile(quantile * 100);
-      return { quantile, seconds: Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS) / 1e3 };
+      return { quantile, seconds: Math.max(0, Math.round(nanoseconds - RESOLUTION_MS * 1e6)) / 1e9 };
     });
     histogram.reset();
     return delays;

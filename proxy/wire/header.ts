@@ -9,6 +9,9 @@ const ZERO = 0x30;
 const CANONICAL = Buffer.from('Content-Length: ', 'latin1');
 const NAME = Buffer.from('content-length', 'latin1');
 const MAX_DIGITS = 10;
+/** 1 for the characters of a header name (RFC 9110, "token"). */
+const TOKEN = new Uint8Array(256);
+for (const byte of Buffer.from("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) TOKEN[byte] = 1;
 
 /**
  * Reads the header of one frame after the other: lines ended by `\r\n`, names in any case, the last
@@ -93,7 +96,7 @@ export class HeaderReader {
   /** One line without its end. */
   private readLine(b: Buffer, from: number, to: number): boolean {
     let colon = from;
-    while (colon < to && b[colon] !== COLON && b[colon]! > SPACE && b[colon]! < 0x7f) colon++;
+    while (colon < to && TOKEN[b[colon]!] === 1) colon++;
     if (colon === from || colon === to || b[colon] !== COLON) {
       this.fail('bad_header', 'A header line is not `Name: value`');
       return false;

@@ -99,6 +99,7 @@ it('the fake server runs in a process of its own', async () => {
 
 it('the wire client speaks WebSocket and says why it was closed', async () => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await new Promise((resolve) => server.once('listening', resolve));
   scope.after(() => new Promise((resolve) => server.close(resolve)));
   server.on('connection', (socket) => socket.on('message', (data) => {
     const { id } = JSON.parse(String(data)) as { id: number };
