@@ -72,7 +72,7 @@ export class Skyport implements AdminActions {
     const roster = new Roster();
     this.pool = new Pool(config.routing.policy, this.directory, {
       onBroadcast: (backend, link, frame, peeked) => {
-        const session = peeked.sessionId === undefined ? undefined : this.directory.get(peeked.sessionId);
+        const session = peeked.sessionId === undefined ? undefined : this.directory.remembered(peeked.sessionId);
         if (!session || session.backend !== backend.name) return;
         if (peeked.method === 'session.lifecycle') roster.lifecycle(session, backend, link, frame);
         else if (peeked.method === 'gitHubTelemetry.event') roster.telemetry(session, backend, link, frame);

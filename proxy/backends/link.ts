@@ -79,11 +79,6 @@ export class Link implements SessionLink {
     return this.open && !this.retiring && !this.attachments.has(sessionId) && !this.residues.has(sessionId);
   }
 
-  /** True when the only attachment here is this one. */
-  exclusive(attachment: Attachment): boolean {
-    return this.attachments.size === 1 && this.attachments.get(attachment.session.id) === attachment;
-  }
-
   /**
    * Passes a client's request on under an id of the link's own.
    * @param frame not kept after the call

@@ -11,7 +11,7 @@ import { channels } from '../channels.js';
 import { errorReply, refuse, type ErrorName, type Refusal } from '../protocol/errors.js';
 import type { Principal } from '../identity/principal.js';
 import { mayUse } from '../identity/principal.js';
-import type { Attachment, ServerRequest, SessionClient } from '../sessions/attachment.js';
+import { clear, type Attachment, type Residue, type ServerRequest, type SessionClient } from '../sessions/attachment.js';
 import type { Session } from '../sessions/session.js';
 import { frameOf, isWireFault, type Frame, type WireFault } from '../wire/frame.js';
 import { peek } from '../wire/peek.js';
@@ -45,6 +45,7 @@ export class Client implements SessionClient {
   private readonly asks = new Map<string, Ask>();
   private readonly homes = new Map<Backend, Link>();
   private readonly serverRequests = new Map<number, ServerRequest>();
+  private readonly residues: Residue[] = [];
   private readonly handshake: Handshake;
   private readonly openedAt = Date.now();
   private nextServerRequest = 1;
@@ -122,7 +123,12 @@ export class Client implements SessionClient {
 
   /** May this client use the session? An unknown one and somebody else's are the same. */
   owns(session: Session | undefined): session is Session {
-    return session !== undefined && !session.deleted && this.principal !== undefined && mayUse(this.principal, session.id, session.owner);
+    return session !== undefined && !session.deleted && this.concerns(session);
+  }
+
+  /** Is the session its user's, or one of those it speaks for? */
+  concerns(session: Session): boolean {
+    return this.principal !== undefined && mayUse(this.principal, session.id, session.owner);
   }
 
   /** The link of this client's unattached calls on a backend; lifecycle events come by it, in order with its answers. */
@@ -198,6 +204,10 @@ export class Client implements SessionClient {
   dropped(attachment: Attachment): void {
     if (this.attachments.get(attachment.session.id) === attachment) this.attachments.delete(attachment.session.id);
     if (this.leaving && this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
+  }
+
+  leaves(residue: Residue): void {
+    this.residues.push(residue);
   }
 
   /** Disconnects with a reason that the client can read. */
@@ -306,6 +316,7 @@ export class Client implements SessionClient {
     for (const attachment of [...this.attachments.values()]) {
       attachment.vanished(now, this.services.linger, open.get(attachment) ?? []);
     }
+    for (const residue of this.residues.splice(0)) clear(residue);
     this.attachments.clear();
     this.homes.clear();
   }

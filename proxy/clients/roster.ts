@@ -81,7 +81,7 @@ export class Roster {
 
   private *concerned(session: Session): IterableIterator<Client> {
     yield* this.byUser.get(session.owner) ?? [];
-    for (const client of this.services) if (client.owns(session)) yield client;
+    for (const client of this.services) if (client.concerns(session)) yield client;
   }
 }
 

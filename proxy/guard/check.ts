@@ -75,20 +75,27 @@ export function only(rule: RuleName, ...allowed: readonly unknown[]): Check {
   };
 }
 
+function placeFrom(start: (ask: Ask) => string | undefined): Check {
+  const rule = 'working_directory';
+  return {
+    rules: [rule],
+    judge(value, ask, path) {
+      if (value === undefined || value === null) return undefined;
+      if (typeof value !== 'string') return invalid(ask, path, 'a string');
+      if (!ask.closed(rule)) return undefined;
+      if (ask.home === undefined) return refuseParameter(ask, path, rule, 'is refused: no working directory is configured');
+      const clean = within(ask.home, start(ask) ?? ask.home, value);
+      if (clean === undefined) return refuseParameter(ask, path, rule, 'is outside of the user\'s directory');
+      return clean === value ? undefined : { value: clean };
+    },
+  };
+}
+
 /** One directory or file in the owner's home, sent on absolute and normalised. */
-export const place: Check = {
-  rules: ['working_directory'],
-  judge(value, ask, path) {
-    if (value === undefined || value === null) return undefined;
-    if (typeof value !== 'string') return invalid(ask, path, 'a string');
-    if (!ask.closed('working_directory')) return undefined;
-    const rule = 'working_directory';
-    if (ask.home === undefined) return refuseParameter(ask, path, rule, 'is refused: no working directory is configured');
-    const clean = within(ask.home, ask.base() ?? ask.home, value);
-    if (clean === undefined) return refuseParameter(ask, path, rule, 'is outside of the user\'s directory');
-    return clean === value ? undefined : { value: clean };
-  },
-};
+export const place = placeFrom((ask) => ask.base());
+
+/** A working directory: the place that the others of the call start from. */
+export const workingPlace = placeFrom((ask) => ask.home);
 
 /** A list, each item judged by `item`. */
 export function list(item: Check): Check {

@@ -2,7 +2,7 @@
 import { refuse } from '../protocol/errors.js';
 import type { MethodSpec, RuleName } from '../protocol/method.js';
 import {
-  idle, invalid, isFields, list, off, only, place, record, refuseParameter, type Ask, type Check, type Fields, type Verdict,
+  idle, invalid, isFields, list, off, only, place, record, refuseParameter, workingPlace, type Ask, type Check, type Fields, type Verdict,
 } from './check.js';
 import { mcpServer, mcpServers } from './mcp-servers.js';
 import { COMMAND_RULES, commandRule } from './slash-commands.js';
@@ -73,7 +73,7 @@ function judgeCommand(rule: RuleName | undefined, ask: Ask): Verdict {
 
 /** What session.create, session.resume and session.options.update have in common. */
 const SETUP = {
-  workingDirectory: place,
+  workingDirectory: workingPlace,
   envValueMode: only('host_environment', 'direct'),
   skillDirectories: idle('skill_directories'),
   featureFlags: idle('feature_flags'),
@@ -152,7 +152,7 @@ const PARAMETERS: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   'session.permissions.resetSessionApprovals': { includeLocation: idle('persisted_permissions') },
   'session.permissions.paths.add': { path: place },
   'session.permissions.paths.updatePrimary': { path: place },
-  'session.metadata.setWorkingDirectory': { workingDirectory: place },
+  'session.metadata.setWorkingDirectory': { workingDirectory: workingPlace },
   'session.metadata.recordContextChange': { context },
   'session.workspaces.ensure': { context },
   'session.workspaces.updateMetadata': { context },

@@ -28,9 +28,9 @@ const SCHEDULING = new Set(['every', 'loop', 'after']);
  */
 export function commandRule(text: string, input = ''): RuleName | undefined {
   const [head = '', ...rest] = text.trim().replace(/^[\s/]+/, '').split(/\s+/);
-  const name = head.toLowerCase();
   // A name that is not plain ASCII might be folded into another one by the server.
-  if (!/^[\x21-\x7e]*$/.test(name)) return 'slash_commands';
+  if (!/^[\x21-\x7e]*$/.test(head)) return 'slash_commands';
+  const name = head.toLowerCase();
   const rule = ruleOf.get(name);
   if (rule !== undefined || !SCHEDULING.has(name)) return rule;
   const words = `${rest.join(' ')} ${input}`.split(/\s+/).filter((word) => word.startsWith('/'));

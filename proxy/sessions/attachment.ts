@@ -34,8 +34,8 @@ export interface SessionLink {
   call(method: string, params: object, deadlineMs: number): Promise<Answer | Refusal>;
   /** Tells the server that nobody will answer its request. */
   refuseRequest(idToken: string, refusal: Refusal): void;
-  /** True when nothing else is attached to the link. */
-  exclusive(attachment: Attachment): boolean;
+  /** Number of attachments that live here. */
+  readonly attached: number;
   /** Closes as soon as no call waits on it: the server sees a client leave. */
   retire(): void;
   /** The server keeps what was registered for the session here, so nobody else may attach to it here. */
@@ -66,6 +66,37 @@ export interface SessionClient {
   ask(request: ServerRequest): void;
   /** The attachment ended on the server's side. */
   dropped(attachment: Attachment): void;
+  /** The server keeps something of the client's until the connection closes. */
+  leaves(residue: Residue): void;
+}
+
+/**
+ * What a server keeps of a client that detached while others stayed: its tools, hooks and commands
+ * stay registered until the session is unloaded, and its hooks are asked until the connection
+ * closes (measured, runtime 1.0.85).
+ */
+export interface Residue {
+  readonly session: Session;
+  readonly link: SessionLink;
+  readonly recipe: Recipe | undefined;
+}
+
+/** The client of a residue has closed its connection: the server is to see that, as far as it can. */
+export function clear({ session, link, recipe }: Residue): void {
+  if (!link.open || !session.residues.has(link)) return;
+  if (link.attached === 0) {
+    link.retire();
+    return;
+  }
+  const calls = strip(session, link, recipe);
+  if (calls.length > 0) void link.call('session.detach', { sessionId: session.id }, DETACH_DEADLINE);
+}
+
+/** Takes tools and capabilities off a shared session, where the link cannot be closed. */
+function strip(session: Session, link: SessionLink, recipe: Recipe | undefined): Promise<unknown>[] {
+  const staying = session.attachments.findLast((a) => a.live && a.link !== link);
+  const params = stripParams(session.id, recipe, staying?.recipe);
+  return params ? [link.call('session.resume', params, DETACH_DEADLINE)] : [];
 }
 
 /** Milliseconds a server has for a detach; its link is given up on after that. */
@@ -187,18 +218,15 @@ export class Attachment {
     // The answer to an attach that is still under way brings us back here.
     if (this.state === 'attaching') return;
     const others = this.session.attachments.filter((a) => a !== this && a.live);
-    if (others.length > 0 && link.exclusive(this)) {
+    if (others.length > 0 && link.attached === 1) {
       link.retire();
       this.gone();
       return;
     }
     this.state = 'detaching';
     this.session.changed();
-    const strip = others.length > 0 ? stripParams(this.session.id, this.recipe, others.at(-1)?.recipe) : undefined;
-    const calls = [
-      strip && link.call('session.resume', strip, DETACH_DEADLINE),
-      link.call('session.detach', { sessionId: this.session.id }, DETACH_DEADLINE),
-    ];
+    const calls = others.length > 0 ? strip(this.session, link, this.recipe) : [];
+    calls.push(link.call('session.detach', { sessionId: this.session.id }, DETACH_DEADLINE));
     for (const { idToken } of this.unanswered.splice(0)) link.refuseRequest(idToken, refuse('SKYPORT_CLIENT_GONE'));
     await Promise.all(calls);
     this.ended();
@@ -206,9 +234,11 @@ export class Attachment {
 
   /** The server has answered a detach or destroy. What it still keeps of a shared session stays on the link. */
   ended(): void {
-    const link = this.link;
+    const { link, client, recipe, session } = this;
     this.gone();
-    if (link?.open && this.session.attachments.some((a) => a.live)) link.leaveResidue(this.session);
+    if (!link?.open || !session.attachments.some((a) => a.live)) return;
+    link.leaveResidue(session);
+    client?.leaves({ session, link, recipe });
   }
 
   /** The server has let go of it (detach, destroy, delete, close), or never took it. */

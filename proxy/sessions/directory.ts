@@ -11,6 +11,7 @@ export class Directory {
   /** Sessions with an attachment or a create under way, and open turns, per backend. */
   private readonly load = new Map<string, { loaded: Set<Session>; busy: Set<Session> }>();
   private readonly dirty = new Set<Session>();
+  private readonly departed = new Map<string, { session: Session; at: number }>();
   private readonly sessionEvents: SessionEvents;
 
   /** @param observer is told about turns and changes after the directory has counted them */
@@ -45,6 +46,11 @@ export class Directory {
 
   get(id: string): Session | undefined {
     return this.sessions.get(id);
+  }
+
+  /** As `get`, and for a few seconds also what was deleted: the last news of a session come late. */
+  remembered(id: string): Session | undefined {
+    return this.sessions.get(id) ?? this.departed.get(id)?.session;
   }
 
   all(): IterableIterator<Session> {
@@ -99,6 +105,7 @@ export class Directory {
 
   /** The session was deleted, or never came to be. */
   async remove(session: Session): Promise<void> {
+    if (!session.deleted) this.departed.set(session.id, { session, at: Date.now() });
     this.drop(session);
     await this.registry.remove(session.id);
   }
@@ -110,6 +117,10 @@ export class Directory {
 
   /** Janitor: writes the times and counts that changed. */
   async flush(): Promise<void> {
+    for (const [id, { at }] of this.departed) {
+      if (Date.now() - at < REMEMBERED) break;
+      this.departed.delete(id);
+    }
     const sessions = [...this.dirty].filter((session) => !session.deleted);
     this.dirty.clear();
     await Promise.all(sessions.map((session) => this.registry.put(session.record())));
@@ -141,5 +152,8 @@ export class Directory {
     return load;
   }
 }
+
+/** Milliseconds that a deleted session is remembered. */
+const REMEMBERED = 5_000;
 
 const NONE: ReadonlySet<Session> = new Set();

@@ -109,7 +109,7 @@ describe('a WebSocket', () => {
 
   it('bounds what is in the socket, and loses nothing when the peer reads again', async () => {
     const pair = await webSocketPair();
-    const { transport, far, owner, socket } = pair;
+    const { far, owner, socket } = pair;
     const texts = received(far);
     const frames = await stuff(pair, 2 << 20);
     expect([owner.drains, socket.writableLength <= 2 * SOFT_LIMIT + 4000]).toEqual([0, true]);
