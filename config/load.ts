@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { crossChecks } from './checks.js';
-import { problemAt, problemsOf } from './issues.js';
+import { problemsOf } from './issues.js';
 import { keyOf, nodeAt, toJsonSchema, type SchemaNode } from './json-schema.js';
 import { hasErrors, inFileOrder, type Problem } from './problem.js';
 import { schema, sections, type SkyportConfig } from './schema.js';
@@ -20,9 +20,6 @@ export interface LoadOptions {
 }
 
 const root = toJsonSchema(sections);
-
-/** The longest path of a Unix socket that Linux and macOS both take, in bytes. */
-const SOCKET_PATH_LIMIT = 103;
 
 /**
  * Reads and validates a whole configuration, and finds all of its mistakes at once. Never throws for
@@ -44,12 +41,7 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env, o
   ];
   if (parsed.data === undefined || hasErrors(problems)) return { problems: inFileOrder(problems) };
   const config = withResolvedPaths(parsed.data, dirname(resolve(file)));
-  if (Buffer.byteLength(config.admin.socket) > SOCKET_PATH_LIMIT) {
-    problems.push(problemAt(source, root, ['admin', 'socket'], `is too long for a Unix socket: ${config.admin.socket}`, {
-      allowed: `a path of at most ${SOCKET_PATH_LIMIT} bytes, counted from the root of the file system`,
-    }));
-  }
-  return hasErrors(problems) ? { problems: inFileOrder(problems) } : { config, problems: inFileOrder(problems) };
+  return { config, problems: inFileOrder(problems) };
 }
 
 /** A variable is always a text; where the schema wants a number or a flag, a text that is one is taken as such. */

@@ -94,9 +94,9 @@ const health = z.strictObject({
 }).prefault({}).describe('When a backend counts as up or down.');
 
 const links = z.strictObject({
-  base: whole(1, 16).default(2).describe('Links to each backend that are always open.'),
+  base: whole(1, 16).default(8).describe('Links that are opened to a backend before sessions of different clients share one.'),
   max: whole(1, 120).default(32).describe('The most links to one backend, and so the most clients on one session. A CLI server takes 128 connections.'),
-  idle_close: duration('1s', '1d').prefault('1m').describe('Links beyond `base` are closed when unused for this long.'),
+  idle_close: duration('1s', '1d').prefault('1m').describe('A link is closed when unused for this long.'),
 }).prefault({}).describe('Connections from Skyport to each backend.');
 
 const sessions = z.strictObject({

@@ -3,7 +3,6 @@
  * that knows everyone.
  */
 import { mkdir } from 'node:fs/promises';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAddress, parseBackendUrl } from '../config/address.js';
 import { changes } from '../config/changes.js';
@@ -20,7 +19,8 @@ import { Roster } from './clients/roster.js';
 import type { Services } from './clients/services.js';
 import { Fleet, type FleetOptions } from './fleet/supervisor.js';
 import { Guard } from './guard/guard.js';
-import { RULE_NAMES, type RuleName } from './protocol/method.js';
+import type { RuleName } from './protocol/method.js';
+import { OPENABLE_RULES } from './guard/rules.js';
 import { Authenticator } from './identity/authenticator.js';
 import { LoginThrottle } from './identity/throttle.js';
 import { loadTokens, type TokenTable } from './identity/tokens-file.js';
@@ -29,6 +29,7 @@ import { createHttp } from './observe/http.js';
 import { Log } from './observe/log.js';
 import { Metrics } from './observe/metrics.js';
 import type { Snapshot } from './observe/snapshot.js';
+import { packageVersion } from './package.js';
 import { describe, drainReport, sessionRows } from './report.js';
 import { Directory } from './sessions/directory.js';
 import { EmbeddedRegistry } from './store/embedded.js';
@@ -68,7 +69,8 @@ export class Skyport implements AdminActions {
       turnEnded: (session, outcome, durationMs) =>
         channels.turnEnded.publish({ sessionId: session.id, owner: session.owner, backend: session.backend, outcome, durationMs }),
       changed: () => undefined,
-    });
+      unloaded: () => undefined,
+    }, (operation, error) => channels.registryError.publish({ operation, message: String(error) }));
     const roster = new Roster();
     this.pool = new Pool(config.routing.policy, this.directory, {
       onBroadcast: (backend, link, frame, peeked) => {
@@ -117,7 +119,7 @@ export class Skyport implements AdminActions {
       { name: 'throttle', every: 60_000, run: (now) => this.services.throttle.sweep(now) },
     ]);
     this.watcher = new ConfigWatcher(file, (reload) => this.onReload(reload), () => tokenFiles(this.config), {
-      rules: RULE_NAMES,
+      rules: OPENABLE_RULES,
     });
   }
 
@@ -295,19 +297,7 @@ export class Skyport implements AdminActions {
   }
 }
 
-const VERSION = readVersion();
-
-function readVersion(): string {
-  // The package file is two levels above the compiled code and one above the source.
-  for (const path of ['../package.json', '../../package.json']) {
-    try {
-      return (JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string }).version;
-    } catch {
-      // The other one.
-    }
-  }
-  return '0.0.0';
-}
+const VERSION = packageVersion();
 
 function guardOf(config: SkyportConfig, workingDirectory: string | undefined): Guard {
   return new Guard({

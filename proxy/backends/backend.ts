@@ -262,6 +262,7 @@ export class Backend {
         onBroadcast: (link, frame, peeked) => this.events.onBroadcast(this, link, frame, peeked),
         onShutdownNotice: () => this.health.shutdownNotice(performance.now()),
         onClosed: (link, reason) => this.onLinkClosed(link, reason),
+        onOutcome: (ok, reason) => this.onOutcome(ok, reason),
       },
     });
   }
@@ -322,6 +323,12 @@ export class Backend {
     }
     if (!this.links.delete(link)) return;
     channels.backendLink.publish({ backend: this.name, change: 'closed', reason, links: this.links.size });
+  }
+
+  private onOutcome(ok: boolean, reason: string): void {
+    const now = performance.now();
+    if (ok) this.health.passiveSuccess(now);
+    else this.health.passiveFailure(now, reason);
   }
 
   private onHealth(from: HealthState, to: HealthState, reason: string): void {

@@ -30,6 +30,8 @@ export interface LinkEvents {
   /** The server says that it is shutting down. */
   onShutdownNotice(link: Link): void;
   onClosed(link: Link, reason: string): void;
+  /** How a call of Skyport's own went, by the server's doing. */
+  onOutcome(ok: boolean, reason: string): void;
 }
 
 /** Ten digits, the widest id that every JSON parser keeps exact and the runtime takes (i64). */
@@ -98,6 +100,7 @@ export class Link implements SessionLink {
       const call: Call = {
         onAnswer: (frame, peeked) => {
           clearTimeout(deadline);
+          this.events.onOutcome(true, method);
           resolve(parseAnswer(frame, peeked));
         },
         onLost: (refusal) => {
@@ -108,6 +111,7 @@ export class Link implements SessionLink {
       const id = this.register(call);
       const deadline = setTimeout(() => {
         this.calls.delete(id);
+        this.events.onOutcome(false, `${method} was not answered in time`);
         resolve(refuse('SKYPORT_BACKEND_LOST', `The CLI server did not answer ${method} in time`));
       }, deadlineMs);
       this.transport.sendText(`{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${JSON.stringify(params)}}`);
@@ -243,6 +247,7 @@ export class Link implements SessionLink {
   }
 
   private onFault(fault: WireFault): void {
+    this.events.onOutcome(false, `protocol error: ${fault.message}`);
     this.close(`protocol error: ${fault.message}`);
   }
 

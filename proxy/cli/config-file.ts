@@ -1,29 +1,13 @@
 /** Which config a command means, and how its mistakes are told. */
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { loadConfig } from '../../config/load.js';
 import { formatProblem, hasErrors, type Problem } from '../../config/problem.js';
 import type { SkyportConfig } from '../../config/schema.js';
+import { OPENABLE_RULES } from '../guard/rules.js';
 import { loadTokens } from '../identity/tokens-file.js';
-import { RULE_NAMES } from '../protocol/method.js';
+import { packageRoot } from '../package.js';
 import { CommandError, EXIT, type Terminal } from './terminal.js';
-
-/** The directory of Skyport's own package.json, whether it runs from `dist/` or from the sources. */
-function packageRoot(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, 'package.json'))) {
-    const parent = dirname(directory);
-    if (parent === directory) throw new Error('package.json of Skyport not found');
-    directory = parent;
-  }
-  return directory;
-}
-
-export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
-  return version;
-}
 
 /**
  * The file that is meant: the one given, else `skyport.yaml` in the current directory, else the default
@@ -44,7 +28,7 @@ export interface LoadedConfig {
 
 export function readConfig(given: string | undefined, terminal: Terminal): LoadedConfig {
   const file = configPath(given, terminal.cwd);
-  const { config, problems } = loadConfig(file, terminal.env, { rules: RULE_NAMES });
+  const { config, problems } = loadConfig(file, terminal.env, { rules: OPENABLE_RULES });
   return { file, config: hasErrors(problems) ? undefined : config, problems };
 }
 

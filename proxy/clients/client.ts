@@ -131,6 +131,14 @@ export class Client implements SessionClient {
     return this.principal !== undefined && mayUse(this.principal, session.id, session.owner);
   }
 
+  /** All sessions that it may use. */
+  *sessions(): IterableIterator<Session> {
+    const { directory } = this.services;
+    if (!this.principal) return;
+    if (!this.principal.sessionPattern) yield* directory.ownedBy(this.principal.user);
+    else for (const session of directory.all()) if (this.concerns(session)) yield session;
+  }
+
   /** The link of this client's unattached calls on a backend; lifecycle events come by it, in order with its answers. */
   home(backend: Backend): Link | undefined {
     const link = this.homes.get(backend);

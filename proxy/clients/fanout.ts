@@ -25,6 +25,8 @@ export function fanOut(ask: Ask): Refusal | undefined {
   const plan = planFanout(spec, params, owns, (id) => directory.get(id)?.backend, names);
   gather(ask, plan).then(
     (results) => {
+      const lists = [...plan.values()].some(({ method }) => method.endsWith('.list')) || plan.size === 0;
+      if (lists && params['filter'] === undefined) results.set('', { sessions: outOfReach(ask, results) });
       const merged = mergeFanout(spec, params, results, owns);
       if (spec.name === 'sessions.bulkDelete') forget(ask, merged as { freedBytes?: Record<string, number> });
       ask.result(merged);
@@ -52,6 +54,22 @@ async function gather(ask: Ask, plan: ReadonlyMap<string, { method: string; para
     }),
   );
   return results;
+}
+
+/** What the registry knows of the caller's sessions on backends that did not answer: they are not gone. */
+function outOfReach(ask: Ask, answered: ReadonlyMap<string, unknown>): object[] {
+  const entries: object[] = [];
+  for (const session of ask.client.sessions()) {
+    if (answered.has(session.backend) || session.turns === 0) continue;
+    entries.push({
+      sessionId: session.id,
+      startTime: new Date(session.createdAt).toISOString(),
+      modifiedTime: new Date(session.usedAt).toISOString(),
+      isRemote: false,
+      isDetached: false,
+    });
+  }
+  return entries;
 }
 
 /** What the servers have deleted nobody owns any more. */

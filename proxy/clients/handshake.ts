@@ -79,8 +79,6 @@ export class Handshake {
       client.deliverText(errorReply(idToken, refuse('SKYPORT_INVALID_PARAMS', 'connect: token must be a string')));
       return;
     }
-    const wait = services.throttle.delayFor(client.transport.remote, Date.now());
-    if (wait > 0) await delay(wait);
     // A WebSocket client may have shown its token at the upgrade.
     const known = token ? undefined : client.principal;
     const principal = known ?? services.authenticator.login(token ?? undefined, this.listenerUser);

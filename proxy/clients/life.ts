@@ -33,10 +33,15 @@ export function create(ask: Ask): Refusal | undefined {
   if (owner === undefined || namesSomebodyElse(client.principal!, sessionId, authenticator.patterns)) {
     return refuse('SKYPORT_SESSION_ID_REFUSED');
   }
+  const placed = ask.scan.paramKeys.includes('workingDirectory');
   const refusal = permit(ask, owner);
   if (refusal) return refusal;
   if (given === undefined || given === '') rewrite(ask, { ...ask.params(), sessionId });
-  if (existing) return attach(ask, existing);
+  if (existing) {
+    // The guard's choice is for new sessions: on a resume, a directory would move the session there.
+    if (!placed) rewrite(ask, { ...ask.params(), workingDirectory: undefined });
+    return attach(ask, existing);
+  }
   if (directory.ownedBy(owner).size >= limits.sessions_per_user) return refuse('SKYPORT_TOO_MANY_SESSIONS');
   const backend = pool.place({ user: owner, sessionId });
   if (isRefusal(backend)) return backend;
@@ -111,6 +116,8 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
       return true;
     }
     session.creating = false;
+    // What a server could load it has on its disk, whatever was counted before a crash.
+    if (method === 'session.resume') session.stored();
     attachment.attached();
     attachment.recipe = recipe;
     session.changed();

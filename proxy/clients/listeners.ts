@@ -93,8 +93,6 @@ function closeCode(reason: string): number {
 async function admit(services: Services, token: string | undefined, socket: Duplex): Promise<ReturnType<typeof login>> {
   if (token === undefined) return undefined;
   const remote = `${(socket as Socket).remoteAddress}:${(socket as Socket).remotePort}`;
-  const wait = services.throttle.delayFor(remote, Date.now());
-  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
   const principal = login(services, token);
   if (principal !== 'refused') {
     services.throttle.success(remote);

@@ -14,15 +14,21 @@ export class Directory {
   private readonly departed = new Map<string, { session: Session; at: number }>();
   private readonly sessionEvents: SessionEvents;
 
-  /** @param observer is told about turns and changes after the directory has counted them */
+  /**
+   * @param observer is told about turns and changes after the directory has counted them
+   * @param failed is told when the registry refuses a write that nobody waits for
+   */
   constructor(
     private readonly registry: Registry,
     observer: SessionEvents,
+    private readonly failed: (operation: string, error: unknown) => void,
   ) {
     this.sessionEvents = {
       turnStarted: (session) => {
         this.loadOf(session.backend).busy.add(session);
         this.dirty.add(session);
+        // From its first turn on a server has the session on its disk: that must not be forgotten.
+        if (session.turns === 1) this.save(session);
         observer.turnStarted(session);
       },
       turnEnded: (session, outcome, ms) => {
@@ -35,6 +41,13 @@ export class Directory {
         if (session.attachments.length > 0 || session.creating) loaded.add(session);
         else loaded.delete(session);
         observer.changed(session);
+      },
+      unloaded: (session) => {
+        // Created and never used: no server has anything of it, and no list shows it.
+        if (session.turns === 0 && !session.creating && !session.deleted) {
+          this.remove(session).catch((error: unknown) => this.failed('remove', error));
+        }
+        observer.unloaded(session);
       },
     };
     for (const record of registry.load()) this.index(new Session(record, this.sessionEvents));
@@ -124,6 +137,10 @@ export class Directory {
     const sessions = [...this.dirty].filter((session) => !session.deleted);
     this.dirty.clear();
     await Promise.all(sessions.map((session) => this.registry.put(session.record())));
+  }
+
+  private save(session: Session): void {
+    this.registry.put(session.record()).catch((error: unknown) => this.failed('put', error));
   }
 
   private index(session: Session): void {

@@ -15,6 +15,8 @@ export interface SessionEvents {
   turnEnded(session: Session, outcome: TurnOutcome, durationMs: number): void;
   /** Its attachments or state changed. */
   changed(session: Session): void;
+  /** Its last attachment is gone. */
+  unloaded(session: Session): void;
 }
 
 export class Session {
@@ -86,10 +88,16 @@ export class Session {
     this.turn.end('client_gone');
     for (const link of this.residues) link.clearResidue(this);
     this.residues.clear();
+    this.events.unloaded(this);
   }
 
   changed(): void {
     this.events.changed(this);
+  }
+
+  /** A server has it on its disk. */
+  stored(): void {
+    if (this.turns === 0) this.turns = 1;
   }
 
   /** Follows the turn by the events of the primary attachment; only the rare idle event is parsed. */

@@ -94,8 +94,8 @@ export class Outbox {
   }
 }
 
-/** Copies a piece with its header to `target`. Returns where it ends there. */
-export function fillFrom(piece: Piece, target: Buffer, at: number): number {
+/** Copies a piece with its header to `target`. */
+function fillFrom(piece: Piece, target: Buffer, at: number): void {
   if (piece.header !== undefined) at += piece.header.copy(target, at);
-  return at + piece.buffer.copy(target, at, piece.from, piece.to);
+  piece.buffer.copy(target, at, piece.from, piece.to);
 }

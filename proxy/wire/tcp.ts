@@ -2,11 +2,9 @@ import type { Socket } from 'node:net';
 import { Connection, remoteOf } from './connection.js';
 import { FrameDecoder } from './decoder.js';
 import { headerOf, type Frame } from './frame.js';
-import { fillFrom, sizeOf, type Piece } from './outbox.js';
+import type { Piece } from './outbox.js';
 import type { TransportEvents } from './transport.js';
 
-/** Pieces up to this size are copied together: that is cheaper than one more entry in a writev. */
-const SMALL = 4 * 1024;
 /** Idle time after which the kernel asks whether the peer is still there, in ms. */
 const KEEPALIVE = 30_000;
 /** Part of the next frame's header. The runtime takes any header line before Content-Length. */
@@ -93,30 +91,20 @@ export class TcpTransport extends Connection {
     else this.outbox.add(Buffer.from(headerOf(frame.end - frame.body), 'latin1'), frame.buffer, frame.body, frame.end);
   }
 
+  /** Corked, so that the pieces leave in one writev: that is cheaper than copying them together from 200 bytes on. */
   protected override write(batch: Piece[]): void {
     const { socket } = this;
+    const last = batch.length - 1;
     this.openHeader = 0;
     socket.cork();
-    for (let at = 0; at < batch.length; ) {
-      let upTo = at;
-      let size = 0;
-      while (upTo < batch.length && sizeOf(batch[upTo]!) <= SMALL) size += sizeOf(batch[upTo++]!);
-      const { header, buffer, from, to } = batch[at]!;
-      let bytes: Buffer;
-      if (upTo > at + 1) {
-        bytes = Buffer.allocUnsafe(size);
-        let filled = 0;
-        for (; at < upTo; at++) filled = fillFrom(batch[at]!, bytes, filled);
-      } else {
-        if (header !== undefined) {
-          this.bytesOut += header.length;
-          socket.write(header);
-        }
-        bytes = buffer.subarray(from, to);
-        at++;
+    for (let i = 0; i <= last; i++) {
+      const { header, buffer, from, to } = batch[i]!;
+      this.bytesOut += to - from;
+      if (header !== undefined) {
+        this.bytesOut += header.length;
+        socket.write(header);
       }
-      this.bytesOut += bytes.length;
-      socket.write(bytes, at === batch.length ? this.written : undefined);
+      socket.write(buffer.subarray(from, to), i === last ? this.written : undefined);
     }
     socket.uncork();
   }
