@@ -127,7 +127,7 @@ const guard = z.strictObject({
 }).prefault({}).describe('What clients may call and set.');
 
 const limits = z.strictObject({
-  max_frame: size('64KiB', '512MiB').prefault('16MiB').describe('The largest message either way. A CLI server needs 15 times the memory to read one.'),
+  max_frame: size('64KiB', '512MiB').prefault('16MiB').describe('The largest message that a client may send. A CLI server needs 15 times the memory to read one. What a CLI server sends is bounded by its own 512 MiB.'),
   clients: whole(1, 1_000_000).default(10_000).describe('Clients at once.'),
   sessions_per_user: whole(1, 1_000_000).default(100).describe('Sessions that one user owns.'),
   requests_per_client: whole(1, 1_000_000).default(1024).describe('Requests of one client that wait for their answers.'),

@@ -184,15 +184,13 @@ export class Client implements SessionClient {
   }
 
   deliver(frame: Frame): void {
-    if (this.closed) return;
+    if (this.closed || this.cutIfSlow()) return;
     this.transport.sendFrame(frame);
-    this.checkBuffer();
   }
 
   deliverText(json: string): void {
-    if (this.closed) return;
+    if (this.closed || this.cutIfSlow()) return;
     this.transport.sendText(json);
-    this.checkBuffer();
   }
 
   deliverEvent(frame: Frame): void {
@@ -224,11 +222,13 @@ export class Client implements SessionClient {
     this.transport.end(name, errorReply('null', refuse(name, message)), FAREWELL);
   }
 
-  private checkBuffer(): void {
-    if (this.transport.bufferedBytes <= this.services.limits.client_buffer) return;
+  /** One frame may exceed the bound, however large: what counts is what waited before it. */
+  private cutIfSlow(): boolean {
+    if (this.transport.bufferedBytes <= this.services.limits.client_buffer) return false;
     channels.refusal.publish({ name: 'SKYPORT_CLIENT_TOO_SLOW', user: this.user });
     this.leave('SKYPORT_CLIENT_TOO_SLOW');
     this.onClose({ reason: 'SKYPORT_CLIENT_TOO_SLOW' });
+    return true;
   }
 
   private onFrame(frame: Frame): void {

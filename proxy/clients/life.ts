@@ -143,7 +143,6 @@ interface Place {
 /** A held turn of the same user is taken over on its link; otherwise a link without this session. */
 async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
   const { client } = ask;
-  const { pool } = client.services;
   const own = client.attachments.get(session.id);
   if (own?.link && own.state === 'attached') {
     return { kind: 'same', attachment: own, link: own.link as Link, giveBack: () => undefined };
@@ -158,17 +157,33 @@ async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
     };
     return { kind: 'held', attachment: held, link: held.link as Link, giveBack };
   }
-  own?.gone();
-  const backend = pool.bound(session.backend);
-  if (!backend?.up) return refuse(session.creating ? 'SKYPORT_NO_BACKEND' : 'SKYPORT_BACKEND_UNAVAILABLE');
-  const shared = session.attachments.some((a) => a.live);
-  const link = settled(client, backend, await backend.acquire(client.profile, session.id, shared));
+  const link = await newLink(ask, session);
   if (isRefusal(link)) return link;
   const attachment = new Attachment(session, client);
   if (!client.closed) client.attachments.set(session.id, attachment);
   attachment.take(link);
   session.add(attachment);
+  own?.gone();
   return { kind: 'new', attachment, link, giveBack: () => attachment.gone() };
+}
+
+/** A new session that its backend cannot take goes to another one; an existing one follows its binding. */
+async function newLink(ask: Ask, session: Session): Promise<Link | Refusal> {
+  const { client } = ask;
+  const { pool, directory } = client.services;
+  const tried = new Set<string>();
+  for (;;) {
+    const backend = pool.bound(session.backend);
+    const shared = session.attachments.some((a) => a.live);
+    const link = backend?.up
+      ? settled(client, backend, await backend.acquire(client.profile, session.id, shared))
+      : refuse('SKYPORT_BACKEND_UNAVAILABLE');
+    if (!isRefusal(link) || !session.creating) return link;
+    tried.add(session.backend);
+    const other = pool.place({ user: session.owner, sessionId: session.id }, tried);
+    if (isRefusal(other)) return other;
+    await directory.rebind(session, other.name);
+  }
 }
 
 /** Others held for this user are superfluous now; questions that waited are the new client's. */

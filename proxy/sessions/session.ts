@@ -88,7 +88,7 @@ export class Session {
     this.turn.end('client_gone');
     for (const link of this.residues) link.clearResidue(this);
     this.residues.clear();
-    this.events.unloaded(this);
+    if (this.attachments.length === 0) this.events.unloaded(this);
   }
 
   changed(): void {

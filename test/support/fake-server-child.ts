@@ -11,7 +11,7 @@ import ts from 'typescript';
 import type { FakeServerOptions } from './fake-server.js';
 import { leadsGroup, signalGroup } from './process-group.js';
 
-const SOURCES = ['framing', 'fake-stream', 'fake-server'];
+const SOURCES = ['framing', 'fake-stream', 'gate', 'fake-server'];
 
 const LAUNCHER = `
 import { FakeServer } from './fake-server.js';

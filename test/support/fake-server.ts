@@ -10,6 +10,7 @@
 import net, { type AddressInfo } from 'node:net';
 import { frame, FrameReader } from './framing.js';
 import { FakeStream, streamEvent } from './fake-stream.js';
+import { Gate } from './gate.js';
 
 export interface FakeServerOptions {
   readonly token?: string;
@@ -62,6 +63,7 @@ export class FakeServer {
   private readonly writing = new Map<string, number>();
   private readonly delays = new Map<string, number>();
   private readonly scripted = new Map<string, Handler>();
+  private readonly gates = new Map<string, Gate>();
   private readonly streams = new FakeStream();
   private readonly watchers = new Set<() => void>();
   private accepted = 0;
@@ -104,6 +106,22 @@ export class FakeServer {
   /** Answers a method in another way than by default. */
   answer(method: string, handler: Handler): void {
     this.scripted.set(method, handler);
+  }
+
+  /** Holds the answers to a method back: the test lets them through, one by one or all. */
+  gate(method: string): Gate {
+    const gate = new Gate();
+    this.gates.set(method, gate);
+    return gate;
+  }
+
+  /** Takes nothing in any more on any connection, as a process that has no time; `readOn` goes on. */
+  stopReading(): void {
+    for (const { socket } of this.connections.values()) socket.pause();
+  }
+
+  readOn(): void {
+    for (const { socket } of this.connections.values()) socket.resume();
   }
 
   /** Reads on but answers nothing, as a stopped process does; `recover` answers everything that waits. */
@@ -181,7 +199,8 @@ export class FakeServer {
   }
 
   private receive(connection: Connection, text: string): void {
-    const { id, method, params = {} } = JSON.parse(text) as Partial<FakeRequest>;
+    const { id, method, params: given } = JSON.parse(text) as Partial<FakeRequest>;
+    const params = given ?? {};
     if (method === undefined) {
       this.answers.push({ connection: connection.number, text });
     } else {
@@ -207,7 +226,9 @@ export class FakeServer {
       this.send(connection, { id: request.id, ...(handler ? handler(request) : this.byDefault(connection, request)) });
     };
     const wait = this.delays.get(request.method);
+    const gate = this.gates.get(request.method);
     if (this.hung) this.hung.push(go);
+    else if (gate) gate.enter(request, go);
     else if (wait !== undefined) setTimeout(go, wait);
     else go();
   }

@@ -36,17 +36,27 @@ export class SkyportUnderTest {
   private child: ChildProcess | undefined;
   private readonly watchers = new Set<() => void>();
 
-  private constructor(readonly directory: string, readonly tcpPort: number, readonly httpPort: number) {}
+  private constructor(
+    readonly directory: string,
+    readonly tcpPort: number,
+    readonly httpPort: number,
+    private readonly environment: NodeJS.ProcessEnv,
+  ) {}
 
   /**
    * Writes the configuration and starts the program.
    * @param config everything but `listen`, which gets free loopback ports unless it is given, and a
    *   `store` below the temporary directory unless it is given; a function gets the ports and the directory
+   * @param environment added to that of the test
    * @returns when /readyz says 200
    */
-  static async start(config: ConfigFile | ((place: SkyportUnderTest) => ConfigFile)): Promise<SkyportUnderTest> {
+  static async start(
+    config: ConfigFile | ((place: SkyportUnderTest) => ConfigFile),
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<SkyportUnderTest> {
     const [tcpPort, httpPort] = await freePorts(2);
-    const skyport = new SkyportUnderTest(mkdtempSync(path.join(tmpdir(), 'skyport-')), tcpPort!, httpPort!);
+    const directory = mkdtempSync(path.join(tmpdir(), 'skyport-'));
+    const skyport = new SkyportUnderTest(directory, tcpPort!, httpPort!, environment);
     const given = typeof config === 'function' ? config(skyport) : config;
     skyport.writeConfig(stringify({
       listen: [{ tcp: `127.0.0.1:${tcpPort}` }, { http: `127.0.0.1:${httpPort}` }],
@@ -90,7 +100,7 @@ export class SkyportUnderTest {
   /** Starts the program and waits until it is ready; it must not be running. */
   async run(): Promise<void> {
     const child = spawn(process.execPath, [MAIN, 'start', '--config', this.configFile], {
-      cwd: this.directory, detached: true, stdio: ['ignore', 'pipe', 'pipe'],
+      cwd: this.directory, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...this.environment },
     });
     leadsGroup(child);
     this.child = child;

@@ -31,6 +31,8 @@ export interface WireEvent {
 interface Carrier {
   sendText(text: string): void;
   sendBytes(bytes: Buffer): void;
+  pause(): void;
+  resume(): void;
   destroy(): void;
 }
 
@@ -73,6 +75,8 @@ export class WireClient {
     client.carrier = {
       sendText: (text) => socket.write(frame(text)),
       sendBytes: (bytes) => socket.write(bytes),
+      pause: () => socket.pause(),
+      resume: () => socket.resume(),
       destroy: () => socket.destroy(),
     };
     return client;
@@ -89,6 +93,8 @@ export class WireClient {
     client.carrier = {
       sendText: (text) => socket.send(text),
       sendBytes: (bytes) => socket.send(bytes, { binary: true }),
+      pause: () => socket.pause(),
+      resume: () => socket.resume(),
       destroy: () => socket.terminate(),
     };
     return client;
@@ -158,6 +164,15 @@ export class WireClient {
 
   events(sessionId: string): WireEvent[] {
     return this.messages.flatMap((message) => eventOf(message, sessionId) ?? []);
+  }
+
+  /** Reads nothing more until `readOn`. */
+  stopReading(): void {
+    this.carrier.pause();
+  }
+
+  readOn(): void {
+    this.carrier.resume();
   }
 
   /** Drops the connection without a word. */

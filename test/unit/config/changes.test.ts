@@ -21,7 +21,7 @@ test('the same configuration has no changes', () => {
 });
 
 test('a default that is written out is no change', () => {
-  expect(changed({ rest: 'health: { interval: 2000ms }\nlinks: { base: 2 }' })).toEqual({ needsRestart: [], reloaded: [] });
+  expect(changed({ rest: 'health: { interval: 2000ms }\nlinks: { base: 8 }' })).toEqual({ needsRestart: [], reloaded: [] });
 });
 
 test('listen and store need a restart, and so does the admin socket in it', () => {

@@ -15,7 +15,7 @@ describe('a good file', () => {
       fleet: { count: 1, isolation: 'shared', env: {}, weight: 1, start_timeout: 15_000, stop_timeout: 5_000, restart_backoff: { min: 250, max: 30_000 } },
       routing: { policy: 'sticky' },
       health: { interval: 2_000, timeout: 2_000, rise: 2, fall: 3, ejection: { base: 5_000, max: 300_000, errors: 5 }, slow_start: 10_000 },
-      links: { base: 2, max: 32, idle_close: 60_000 },
+      links: { base: 8, max: 32, idle_close: 60_000 },
       sessions: { state: 'server', linger: 30_000 },
       store: { driver: 'embedded' },
       guard: { profile: 'tenant', open: {} },

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { frameOf, type Frame } from '../../../proxy/wire/frame.js';
+import type { Outbox } from '../../../proxy/wire/outbox.js';
 import { TcpTransport } from '../../../proxy/wire/tcp.js';
 import { SOFT_LIMIT } from '../../../proxy/wire/transport.js';
 import { decode, framed } from './frames.js';
@@ -174,6 +175,20 @@ describe('a peer that does not read', () => {
     await stuff(transport, 1 << 20);
     const { socket } = transport as unknown as { socket: Socket };
     expect(socket.writableLength).toBeLessThanOrEqual(2 * SOFT_LIMIT + 2000);
+  });
+
+  it('holds as much memory as is counted, though its frames came in large read buffers', async () => {
+    const { transport } = await tcpPair();
+    await stuff(transport, 512 << 10);
+    for (let n = 0; n < 50; n++) {
+      const slab = Buffer.allocUnsafeSlow(65536);
+      transport.sendFrame({ buffer: slab, start: 100, body: 121, end: 400 });
+      await new Promise(setImmediate);
+    }
+    const { outbox } = transport as unknown as { outbox: Outbox };
+    const counted = outbox.bytes;
+    const memory = new Set(outbox.take(Infinity).map((piece) => piece.buffer.buffer));
+    expect([...memory].reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThan(1.5 * counted);
   });
 
   it('still gets the last text, and not what had not begun to leave', async () => {
