@@ -61,12 +61,6 @@ export class LoginThrottle {
     this.#offenders.delete(networkOf(remote));
   }
 
-  /** How many ms a login of this address has to wait now: the rest of the delay of its last failure. */
-  delayFor(remote: string, now: number): number {
-    const offender = this.#offenders.get(networkOf(remote));
-    return offender === undefined ? 0 : Math.max(0, offender.at + delayAfter(offender.failures) - now);
-  }
-
   /** Forgets the addresses that have done nothing wrong for long; called by the janitor. */
   sweep(now: number): void {
     for (const network of this.#offenders.keys()) {
@@ -86,7 +80,8 @@ function delayAfter(failures: number): number {
 }
 
 /** One IPv4 address, or one IPv6 /64: whoever has one address of a /64 has all of them. */
-function networkOf(remote: string): string {
+function networkOf(peer: string): string {
+  const remote = withoutPort(peer);
   const mapped = /^::ffff:([0-9.]+)$/i.exec(remote)?.[1];
   if (mapped !== undefined && isIPv4(mapped)) return mapped;
   if (!isIPv6(remote)) return remote;
@@ -95,4 +90,9 @@ function networkOf(remote: string): string {
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
   const groups = tail === undefined ? left : [...left, ...Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0'), ...right];
   return groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16)).join(':');
+}
+
+/** `1.2.3.4:5`, `[::1]:5`: a peer's port says nothing about who it is. */
+function withoutPort(peer: string): string {
+  return /^\[([^\]]+)\](?::\d+)?$/.exec(peer)?.[1] ?? /^([^:]+):\d+$/.exec(peer)?.[1] ?? peer;
 }

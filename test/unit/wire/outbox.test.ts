@@ -56,6 +56,18 @@ describe('an outbox', () => {
     expect(text).toBe(Array.from({ length: 200 }, (_, n) => `${n % 2 === 0 ? '' : 'header'}<${String(n).padStart(98)}>`).join(''));
   });
 
+  it('copies those that come after some have left', () => {
+    const outbox = new Outbox(false);
+    for (let n = 0; n < 3; n++) {
+      outbox.add(undefined, slab(65536), 0, 10);
+      outbox.own();
+    }
+    outbox.take(20);
+    outbox.add(undefined, slab(65536), 0, 10);
+    outbox.own();
+    expect(outbox.take(Infinity).map((piece) => piece.buffer.buffer.byteLength)).toEqual([16384, 16384]);
+  });
+
   it('keeps a large frame where it is', () => {
     const outbox = new Outbox(true);
     const buffer = slab(65536);

@@ -263,6 +263,15 @@ describe('the end', () => {
     expect(owner.closes).toEqual([{ reason: 'first' }]);
   });
 
+  it('of a paused transport comes when the peer follows', async () => {
+    const { transport, far, owner } = await tcpPair();
+    far.resume();
+    transport.pause();
+    transport.end('done', undefined, 60_000);
+    await until(() => owner.closes.length > 0);
+    expect(owner.closes).toEqual([{ reason: 'done' }]);
+  });
+
   it('that came before listen is told', async () => {
     const [near, far] = await socketPair();
     const transport = new TcpTransport(near, { maxFrame: 100 });

@@ -22,7 +22,7 @@ interface WebSocketPair {
 }
 
 /** A transport on a server's side that listens, and the WebSocket of its peer. */
-async function webSocketPair(prepare: (owner: Owner) => void = () => undefined, closeCode?: (reason: string) => number): Promise<WebSocketPair> {
+async function webSocketPair(prepare: (owner: Owner) => void = () => undefined, closeCode?: (reason: string) => number, listens = true): Promise<WebSocketPair> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: 1 << 20 });
   await once(server, 'listening');
   const far = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -36,7 +36,7 @@ async function webSocketPair(prepare: (owner: Owner) => void = () => undefined, 
   const connected = new Promise<WebSocketPair>((resolve) => {
     server.on('connection', (ws: WebSocket, { socket }: IncomingMessage) => {
       const transport = new WebSocketTransport(ws, socket, { maxFrame: 1000, closeCode });
-      transport.listen(owner);
+      if (listens) transport.listen(owner);
       resolve({ transport, far, owner, socket });
     });
   });
@@ -107,6 +107,25 @@ describe('a WebSocket', () => {
     await until(() => owner.bodies.length === 1);
   });
 
+  it('waits for listen', async () => {
+    const { transport, far, owner } = await webSocketPair(undefined, undefined, false);
+    far.send('{"n":1}');
+    const other = await webSocketPair();
+    other.far.send('{}');
+    await until(() => other.owner.bodies.length === 1);
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    transport.listen(owner);
+    await until(() => owner.bodies.length === 1);
+  });
+
+  it('that ends while paused sees the peer follow', async () => {
+    const { transport, owner } = await webSocketPair();
+    transport.pause();
+    transport.end('done', undefined, 60_000);
+    await until(() => owner.closes.length === 1);
+    expect(owner.closes).toEqual([{ reason: 'done' }]);
+  });
+
   it('bounds what is in the socket, and loses nothing when the peer reads again', async () => {
     const pair = await webSocketPair();
     const { far, owner, socket } = pair;
@@ -174,6 +193,14 @@ describe('a WebSocket', () => {
     const [code] = (await once(far, 'close')) as [number];
     await until(() => owner.closes.length === 1);
     expect([code, owner.closes]).toMatchObject([1009, [{ reason: 'fault', fault: { reason: 'frame_too_large' } }]]);
+  });
+
+  it('does not wait long for the good-bye of a peer that was refused', { timeout: 15_000 }, async () => {
+    const { far, owner } = await webSocketPair();
+    far.send('x'.repeat((1 << 20) + 1));
+    far.pause();
+    await until(() => owner.closes.length === 1);
+    expect(owner.closes).toMatchObject([{ reason: 'fault', fault: { reason: 'frame_too_large' } }]);
   });
 
   it('tells once that the peer left', async () => {
