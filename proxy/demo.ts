@@ -35,6 +35,7 @@ export async function runDemo(): Promise<number> {
     tell.quote(stage.log.join('\n'));
     code = 1;
   }
+  if (code !== 0) tell.mute();
   const left = await clear(stage, play);
   interruption.forget();
   if (code !== 0) return code;

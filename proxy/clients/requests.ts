@@ -48,9 +48,9 @@ function route(ask: Ask, spec: MethodSpec): Refusal | undefined {
     case 'session':
       return spec.life === 'create' ? create(ask) : onSession(ask, spec);
     case 'fanout':
-      return permit(ask, client.user ?? '') ?? fanOut(ask);
+      return strayId(ask) ?? permit(ask, client.user ?? '') ?? fanOut(ask);
     case 'any':
-      return permit(ask, client.user ?? '') ?? passToAny(ask);
+      return strayId(ask) ?? ownsAll(ask, spec) ?? permit(ask, client.user ?? '') ?? passToAny(ask);
     case 'local':
     case 'handshake':
       return permit(ask, client.user ?? '') ?? answerLocally(ask);
@@ -97,6 +97,13 @@ function unknownSession(ask: Ask, spec: MethodSpec, sessionId: string): Refusal 
     default:
       return refuseSession(sessionId);
   }
+}
+
+/** A session id where the method has none to take: whatever a server makes of it, it must be the caller's. */
+function strayId(ask: Ask): Refusal | undefined {
+  const { sessionId } = ask.scan;
+  if (sessionId === undefined || ask.client.owns(ask.client.services.directory.get(sessionId))) return undefined;
+  return refuseSession(sessionId);
 }
 
 /** Every other place where a session id travels in the parameters. */

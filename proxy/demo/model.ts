@@ -129,15 +129,19 @@ function textOf({ content }: ChatMessage): string {
 function replyTo(prompt: string, said: readonly string[], messages: number): string[] {
   const facts = said.flatMap((text) => [...text.matchAll(/^Remember: (.+)\.$/gm)].map((match) => match[1]!));
   const told = /^Remember: (.+)\.$/m.exec(prompt);
-  if (told) return [`Noted: ${told[1]}. (${messages} messages so far)`];
+  if (told) return [`Noted: ${told[1]}. (${counted(messages)} so far)`];
   if (/remember\?$/.test(prompt)) {
     const list = facts.length === 0 ? 'nothing yet' : facts.join('; ');
-    return [`You told me: ${list}. (${messages} messages so far)`];
+    return [`You told me: ${list}. (${counted(messages)} so far)`];
   }
   const topic = /^Tell me about (.+)\.$/m.exec(prompt)?.[1] ?? 'it';
   return [
     `Well, about ${topic}: `, 'it begins quietly, ', 'it goes on for a while, ', 'and it ends well.',
   ];
+}
+
+function counted(messages: number): string {
+  return messages === 1 ? '1 message' : `${messages} messages`;
 }
 
 const USAGE = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };

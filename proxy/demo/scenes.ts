@@ -2,9 +2,8 @@
  * The story, scene by scene. Each scene does something through the real SDK and checks that what it
  * tells is what happened; a new one is a function and a line in `SCENES`.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { statusText } from '../cli/status.js';
-import { refusalOf, User, type Conversation, type Refused } from './cast.js';
+import { refusalOf, User, within, type Conversation, type Refused } from './cast.js';
 import type { StandInModel } from './model.js';
 import type { Stage } from './stage.js';
 import type { Teller } from './teller.js';
@@ -104,8 +103,8 @@ async function kill({ stage, model, tell, talks, users }: Play): Promise<void> {
   const whole = await his.end();
   tell.speech('model', whole.text);
   tell.check(whole.error === undefined && whole.text.endsWith('and it ends well.'), 'bob\'s running turn was completed, to the last word', whole);
-  const states = users.map(({ client }) => client.getState());
-  tell.check(states.every((state) => state === 'connected'), 'nobody was disconnected', states);
+  for (const { client } of users) await within('an answer to a ping', client.ping());
+  tell.check(stage.disconnects === 0, 'nobody was disconnected', stage.disconnects);
   await comeBack({ stage, tell, home, pid: pid! });
 }
 
@@ -134,10 +133,8 @@ async function goOn({ stage, model, tell, talks }: Play): Promise<void> {
 
 async function lookAround({ stage, tell }: Play): Promise<void> {
   await stage.until('every turn is over', async () => (await stage.status()).sessions.turnsOpen === 0);
-  // Counts that follow the turn: the last answers are on their way.
-  await sleep(50);
   const snapshot = await stage.status();
-  tell.quote(statusText(snapshot, Date.now(), 100_000));
+  tell.quote(statusText(snapshot, Date.now(), tell.width));
   tell.check(snapshot.backends.every(({ state }) => state === 'up'), 'three servers are up', snapshot.backends.map(({ state }) => state));
   const restarts = snapshot.backends.reduce((sum, backend) => sum + (backend.restarts ?? 0), 0);
   tell.check(restarts === 1 && snapshot.sessions.total === 3, 'one restart, three sessions, none lost', { restarts, sessions: snapshot.sessions });

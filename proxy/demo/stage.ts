@@ -32,8 +32,11 @@ export class Stage {
   readonly directory = mkdtempSync(join(tmpdir(), 'skyport-demo-'));
   /** The newest lines of Skyport's log. */
   readonly log: string[] = [];
+  /** Client connections that have ended, for whatever reason. */
+  disconnects = 0;
   private readonly tokens = new Map<string, string>();
-  private readonly pids = new Set<number>();
+  /** Of the managed servers, as of the last look. */
+  private pids: number[] = [];
   private skyport: ChildProcess | undefined;
   private listening: string | undefined;
 
@@ -65,7 +68,7 @@ export class Stage {
 
   async status(): Promise<Snapshot> {
     const snapshot = await adminCall<Snapshot>(this.socket, 'GET', 'status');
-    for (const { pid } of snapshot.backends) if (pid !== undefined) this.pids.add(pid);
+    this.pids = snapshot.backends.flatMap(({ pid }) => pid ?? []);
     return snapshot;
   }
 
@@ -108,9 +111,8 @@ export class Stage {
       const late = setTimeout(() => child.kill('SIGKILL'), STOP_TIME);
       await gone;
       clearTimeout(late);
-      this.pids.add(child.pid);
     }
-    const left = [...this.pids].filter(isAlive);
+    const left = this.pids.filter(isAlive);
     // Each managed server leads a process group.
     for (const pid of left) kill(-pid);
     rmSync(this.directory, { recursive: true, force: true });
@@ -144,9 +146,10 @@ export class Stage {
   private read(line: string): void {
     this.log.push(line);
     if (this.log.length > LOG_KEPT) this.log.shift();
-    if (this.listening !== undefined || !line.startsWith('{')) return;
+    if (!line.startsWith('{')) return;
     const { event, address } = JSON.parse(line) as { event?: string; address?: string };
     if (event === 'listening') this.listening = address;
+    if (event === 'client_closed') this.disconnects++;
   }
 }
 

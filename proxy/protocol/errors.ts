@@ -49,7 +49,7 @@ export const ERRORS = {
   },
   SKYPORT_FRAME_INVALID: {
     code: -32600, side: 'client', retryable: false, message: 'Invalid frame',
-    meaning: 'The header of a frame is malformed, over 8 KiB, without a Content-Length or with one that is not strict decimal digits. The connection is closed, since the next frame cannot be found.',
+    meaning: 'The header of a frame is malformed, over 8 KiB, without a Content-Length or with one that is not strict decimal digits; or a WebSocket message is not text. The connection is closed, since the next frame cannot be found.',
     remedy: 'Fix the client.',
   },
   SKYPORT_FRAME_TOO_LARGE: {

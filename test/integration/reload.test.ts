@@ -205,7 +205,7 @@ describe('what needs a restart', () => {
       config.listen = [{ tcp: '127.0.0.1:1' }];
       config.limits = { sessions_per_user: 1 };
     });
-    expect(line).toMatchObject({ event: 'config_reloaded', reloaded: ['limits'], needsRestart: ['listen'] });
+    expect(line).toMatchObject({ event: 'config_reloaded', reloaded: ['limits.sessions_per_user'], needsRestart: ['listen'] });
     const wire = await site.wire();
     await place(site, wire, 1);
     expect(nameOf(await wire.call('session.create', site.params()))).toBe('SKYPORT_TOO_MANY_SESSIONS');

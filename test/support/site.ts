@@ -21,6 +21,8 @@ export interface SiteOptions {
   readonly servers?: number;
   /** How many more run that the configuration does not name. */
   readonly spare?: number;
+  /** How many CLI servers Skyport runs itself; they are called managed-1, managed-2, … */
+  readonly managed?: number;
   readonly tokens?: readonly TokenEntry[];
   /** Top-level keys that replace those of the site; a function gets the ports and the directory. */
   readonly config?: ConfigFile | ((place: SkyportUnderTest) => ConfigFile);
@@ -43,12 +45,12 @@ export class Site {
     private readonly scope: Scope,
     readonly model: Model,
     /** Those that the configuration names, then the spare ones. */
-    readonly servers: readonly Runtime[],
+    readonly servers: Runtime[],
     readonly skyport: SkyportUnderTest,
   ) {}
 
   /** @param scope stops all of it, and every client, when it closes */
-  static async start(scope: Scope, { servers = 0, spare = 0, tokens = USERS, config = {} }: SiteOptions): Promise<Site> {
+  static async start(scope: Scope, { servers = 0, spare = 0, managed = 0, tokens = USERS, config = {} }: SiteOptions): Promise<Site> {
     const model = scope.own(await Model.start());
     const numbers = Array.from({ length: servers + spare }, (_, index) => index + 1);
     const runtimes = await Promise.all(numbers.map(async (n) => scope.own(await startRuntime({ token: `token-of-server-${n}` }))));
@@ -59,7 +61,7 @@ export class Site {
       return {
         identity: { tokens_file: './tokens.yaml' },
         backends: runtimes.slice(0, servers).map((runtime, index) => backendOf(runtime, index + 1)),
-        fleet: { count: 0, working_directory: work },
+        fleet: { count: managed, working_directory: work, env: { COPILOT_OFFLINE: 'true' }, restart_backoff: { min: '20ms', max: '200ms' } },
         routing: { policy: 'round_robin' },
         health: QUICK_HEALTH,
         ...(typeof config === 'function' ? config(place) : config),
@@ -119,6 +121,12 @@ export class Site {
   /** Waits until a backend is in this state. */
   untilState(name: string, state: string): Promise<Snapshot> {
     return this.until(({ backends }) => backends.some((backend) => backend.name === name && backend.state === state));
+  }
+
+  /** Starts a CLI server that was killed again: same port, same home, same token. */
+  async restartServer(index: number): Promise<void> {
+    const { home, port, token } = this.servers[index]!;
+    this.servers[index] = this.scope.own(await startRuntime({ home, port, token }));
   }
 
   /** The tokens file with other entries, as `skyport token` and an editor would leave it. */
