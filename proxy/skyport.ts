@@ -45,6 +45,8 @@ export class Skyport implements AdminActions {
   private readonly janitor: Janitor;
   private readonly watcher: ConfigWatcher;
   private readonly startedAt = Date.now();
+  /** However the process ends short of kill -9, its servers do not outlive it. */
+  private readonly onExit = (): void => this.fleet.killNow();
   private bound: Bound[] = [];
   private admin: AdminServer | undefined;
   private ready = false;
@@ -127,6 +129,7 @@ export class Skyport implements AdminActions {
   async start(): Promise<void> {
     this.admin = await createAdmin({ path: this.config.admin.socket, actions: this });
     this.janitor.start();
+    process.on('exit', this.onExit);
     if (this.config.fleet.count > 0) this.fleet.start();
     this.pool.setStatic(staticBackends(this.config));
     for (const listener of this.config.listen) {
@@ -270,7 +273,7 @@ export class Skyport implements AdminActions {
     await this.watcher.close();
     for (const bound of this.bound) bound.close();
     const deadline = Date.now() + this.config.shutdown.drain;
-    while (services.roster.size > 0 && Date.now() < deadline) {
+    while ((services.roster.size > 0 || this.holdsTurn()) && Date.now() < deadline) {
       for (const client of [...services.roster.all()]) client.finish();
       await pause(25);
     }
@@ -281,12 +284,21 @@ export class Skyport implements AdminActions {
     this.janitor.stop();
     this.pool.close();
     await this.fleet.stop();
+    process.off('exit', this.onExit);
     await this.admin?.close();
     await this.flush();
     await this.registry.close();
     channels.lifecycle.publish({ phase: 'stopped' });
     this.metrics.close();
     this.log.close();
+  }
+
+  /** A turn runs on for a client that vanished, and does not wait for one. */
+  private holdsTurn(): boolean {
+    for (const session of this.directory.live()) {
+      if (session.attachments.some((attachment) => attachment.state === 'held' && !attachment.needsClient)) return true;
+    }
+    return false;
   }
 
   private isDetaching(): boolean {

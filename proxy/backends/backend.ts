@@ -15,6 +15,9 @@ import type { Link } from './link.js';
 import { takesNudges } from './nudge-probe.js';
 import { PLAIN, type Profile } from './profile.js';
 
+/** Answers to `connect` that are kept, one a profile. */
+const MAX_HANDSHAKES = 256;
+
 export interface BackendSettings {
   readonly weight: number;
   readonly maxSessions?: number;
@@ -64,7 +67,7 @@ export class Backend {
   }
 
   get up(): boolean {
-    return this.health.state === 'up' && this.address !== undefined;
+    return this.health.state === 'up' && this.address !== undefined && !this.closing;
   }
 
   /** May be given new sessions. */
@@ -89,17 +92,18 @@ export class Backend {
     return waiting;
   }
 
-  /** Where it is now; a managed server changes its port at every start. */
+  /** Where it is now; a managed server changes its port and token at every start. */
   setAddress(address: Address | undefined, reason: string): void {
+    // The server that is there already may stay after all: nobody's session ends for it.
+    if (address && this.address && sameAddress(address, this.address)) return;
     this.address = address;
     const now = performance.now();
+    this.closeLinks(reason);
     if (!address) {
       this.lastError = reason;
       this.health.connectionLost(now, reason);
-      this.closeLinks(reason);
       return;
     }
-    this.closeLinks(reason);
     this.health.restarted(now, reason);
     this.tick(now);
   }
@@ -125,7 +129,7 @@ export class Backend {
     if (known) return known;
     const link = await this.borrow(profile);
     if (isRefusal(link) || 'kind' in link) return link;
-    return this.handshakes.get(profile.key) ?? refuse('SKYPORT_NO_BACKEND');
+    return link.connected!;
   }
 
   /** A link for a call that belongs to no attachment; not one on which `sessionId` is attached. */
@@ -135,7 +139,7 @@ export class Backend {
       const link = this.pick(profile.key, sessionId);
       if (link) return link;
       const opened = await this.more(profile);
-      if (isRefusal(opened) || 'kind' in opened) return opened;
+      if (isRefusal(opened) || 'kind' in opened) return this.pickAny(profile, sessionId) ?? opened;
     }
   }
 
@@ -144,20 +148,28 @@ export class Backend {
    * session, closing that link is the only thing that makes a CLI server forget its hooks and
    * commands (measured, runtime 1.0.85: a detach does not, while others are attached).
    * @param shared the session has other attachments
+   * @param take is called with the link at the moment it is found, and takes the session's place on
+   *   it: a caller that did so only after waiting for the promise might find somebody else there
    */
-  async acquire(profile: Profile, sessionId: string, shared: boolean): Promise<Link | Refusal | DialFailure> {
+  async acquire(
+    profile: Profile,
+    sessionId: string,
+    shared: boolean,
+    take: (link: Link) => void,
+  ): Promise<Link | Refusal | DialFailure> {
+    const { base, max } = this.settings.links;
+    const limit = shared ? max : Math.min(base, max);
     for (;;) {
       if (!this.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
-      const best = this.pick(profile.key, sessionId);
-      const limit = shared ? this.settings.links.max : Math.min(this.settings.links.base, this.settings.links.max);
-      const total = this.links.size + this.opening.size;
-      if (best && (best.attached === 0 || total >= limit)) return best;
-      if (!best && total >= this.settings.links.max && this.opening.size === 0) {
-        return this.pickAny(profile, sessionId) ?? refuse('SKYPORT_SESSION_BUSY');
+      let link = this.pick(profile.key, sessionId);
+      if (!link || (link.attached > 0 && this.total < limit)) {
+        const opened = await this.more(profile);
+        if (!isRefusal(opened) && !('kind' in opened)) continue;
+        link = this.pick(profile.key, sessionId) ?? this.pickAny(profile, sessionId);
+        if (!link) return opened;
       }
-      const opened = await this.more(profile);
-      if (isRefusal(opened) || 'kind' in opened) return best?.free(sessionId) ? best : opened;
-      if (opened.free(sessionId) && opened.attached === 0) return opened;
+      take(link);
+      return link;
     }
   }
 
@@ -185,6 +197,13 @@ export class Backend {
     return link === this.control;
   }
 
+  /** Connections that the server counts, but for the control link. */
+  private get total(): number {
+    let total = this.opening.size;
+    for (const link of this.links) if (!link.transport.closed) total++;
+    return total;
+  }
+
   private pick(profileKey: string, sessionId: string): Link | undefined {
     let best: Link | undefined;
     for (const link of this.links) {
@@ -194,20 +213,20 @@ export class Backend {
     return best;
   }
 
-  /** All places for links are taken by other profiles: one that can decode the same tasks will do. */
+  /**
+   * No further link can be had: one of another profile that can decode the same tasks will do, and
+   * at worst one on which a client that left has left something of the session behind.
+   */
   private pickAny(profile: Profile, sessionId: string): Link | undefined {
     const wanted = JSON.stringify(profile.params.supportedTaskKinds);
-    let best: Link | undefined;
-    for (const link of this.links) {
-      if (!link.free(sessionId) || taskKindsOf(link.profile) !== wanted) continue;
-      if (!best || link.attached < best.attached) best = link;
-    }
-    return best;
+    const links = [...this.links].filter((link) => link.vacant(sessionId) && taskKindsOf(link.profile) === wanted);
+    links.sort((a, b) => Number(b.free(sessionId)) - Number(a.free(sessionId)) || a.attached - b.attached);
+    return links[0];
   }
 
   /** One more link of the profile, or one that is just being opened. */
   private async more(profile: Profile): Promise<Link | Refusal | DialFailure> {
-    const total = this.links.size + this.opening.size;
+    const { total } = this;
     const underWay = [...this.opening].find(([, key]) => key === profile.key)?.[0];
     const ofProfile = [...this.opening.values()].filter((key) => key === profile.key).length;
     if (underWay && (total >= this.settings.links.base || ofProfile >= this.settings.links.base)) return underWay;
@@ -227,7 +246,7 @@ export class Backend {
   /** Closes a link that nobody uses, for one of another profile. */
   private makeRoom(): boolean {
     for (const link of this.links) {
-      if (link.attached > 0 || link.waiting > 0) continue;
+      if (!link.usable || link.attached > 0 || link.waiting > 0) continue;
       link.close('its place is needed');
       return true;
     }
@@ -235,17 +254,19 @@ export class Backend {
   }
 
   private async openLink(profile: Profile): Promise<Link | DialFailure> {
+    const { address } = this;
     const opened = await this.dial(profile, this.nudge);
     if ('kind' in opened) {
       if (opened.kind === 'network') this.health.passiveFailure(performance.now(), opened.reason);
       return opened;
     }
-    this.handshakes.set(profile.key, opened.result);
-    if (this.handshakes.size > 256) this.handshakes.clear();
-    if (!this.up) {
+    if (!this.up || address !== this.address) {
       opened.link.close('backend is down');
       return { kind: 'network', reason: 'backend is down', refusedByPeer: false };
     }
+    this.handshakes.set(profile.key, opened.result);
+    // The oldest goes first: a client may call itself whatever it likes, as often as it likes.
+    if (this.handshakes.size > MAX_HANDSHAKES) this.handshakes.delete(this.handshakes.keys().next().value!);
     this.links.add(opened.link);
     channels.backendLink.publish({ backend: this.name, change: 'opened', reason: 'needed', links: this.links.size });
     return opened.link;
@@ -270,7 +291,7 @@ export class Backend {
   private async probe(): Promise<void> {
     const address = this.address;
     const started = performance.now();
-    const failure = this.control?.open ? await this.ping(this.control) : await this.connectControl();
+    const failure = this.control?.usable ? await this.ping(this.control) : await this.connectControl();
     // The answer of a server that has been replaced or given up since says nothing.
     if (failure === 'superseded' || address !== this.address || this.closing) return;
     const now = performance.now();
@@ -290,13 +311,14 @@ export class Backend {
   }
 
   private async connectControl(): Promise<{ reason: string; gone: boolean } | 'superseded' | undefined> {
+    const address = this.address!;
     const opened = await this.dial(PLAIN, false);
     if ('kind' in opened) {
       return opened.kind === 'answer'
         ? { reason: `connect: ${opened.message}`, gone: false }
         : { reason: opened.reason, gone: opened.refusedByPeer };
     }
-    if (this.control?.open || this.closing) {
+    if (this.control?.usable || this.closing || address !== this.address) {
       opened.link.close('superseded');
       return 'superseded';
     }
@@ -306,7 +328,7 @@ export class Backend {
       this.version = version;
       this.protocolVersion = protocolVersion;
       this.handshakes.clear();
-      this.nudge = await takesNudges(this.address!, this.settings.health.timeout);
+      this.nudge = await takesNudges(address, this.settings.health.timeout);
       channels.backendVersion.publish({ backend: this.name, version, protocolVersion, nudge: this.nudge });
     }
     this.handshakes.set(PLAIN.key, opened.result);
@@ -340,7 +362,7 @@ export class Backend {
     }
     if (to === 'starting') return;
     // A server that is gone takes its connections along; one that hangs still has them.
-    const hung = this.control?.open === true;
+    const hung = this.control?.usable === true;
     this.closeLinks(reason);
     this.events.onDown(this, reason, hung);
   }
@@ -356,6 +378,10 @@ function addTraffic(sum: { bytesIn: number; bytesOut: number; framesIn: number; 
   sum.bytesOut += link.transport.bytesOut;
   sum.framesIn += link.transport.framesIn;
   sum.framesOut += link.transport.framesOut;
+}
+
+function sameAddress(a: Address, b: Address): boolean {
+  return a.host === b.host && a.port === b.port && a.token === b.token;
 }
 
 function taskKindsOf(profileKey: string): string | undefined {

@@ -79,6 +79,7 @@ export async function dial(o: DialOptions): Promise<{ link: Link; result: Connec
     link.close('connect was answered with something else');
     return { kind: 'network', reason: result.message, refusedByPeer: false };
   }
+  link.connected = result;
   return { link, result };
 }
 

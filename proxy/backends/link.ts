@@ -12,10 +12,11 @@ import { peek, type Peek } from '../wire/peek.js';
 import { withId } from '../wire/rewrite.js';
 import type { CloseCause } from '../wire/transport.js';
 import type { TcpTransport } from '../wire/tcp.js';
-import { errorReply, refuse, type Refusal } from '../protocol/errors.js';
+import { errorReply, isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import { lookupServerRequest } from '../protocol/catalogue.js';
 import type { Answer, Attachment, SessionLink } from '../sessions/attachment.js';
 import type { Session } from '../sessions/session.js';
+import type { ConnectResult } from './dial.js';
 
 /** Somebody who waits for an answer. Exactly one of the two is called, once. */
 export interface Call {
@@ -42,6 +43,8 @@ export class Link implements SessionLink {
   open = true;
   /** Closes as soon as no call waits; takes nothing new. */
   retiring = false;
+  /** What the server answered to this link's `connect`; set before anybody else sees the link. */
+  connected: ConnectResult | undefined;
   /** When the link last lost its last attachment or call, for the janitor. */
   idleSince = performance.now();
   private readonly calls = new Map<number, Call>();
@@ -76,9 +79,19 @@ export class Link implements SessionLink {
     return this.attachments.size;
   }
 
+  /** Takes what is new. A link that was just closed does not, though its end is yet to be seen. */
+  get usable(): boolean {
+    return this.open && !this.retiring && !this.transport.closed;
+  }
+
   /** Whether a (further) attachment of the session may live here. */
   free(sessionId: string): boolean {
-    return this.open && !this.retiring && !this.attachments.has(sessionId) && !this.residues.has(sessionId);
+    return this.vacant(sessionId) && !this.residues.has(sessionId);
+  }
+
+  /** As `free`, but somebody who detached may have left something: whoever attaches here takes it over. */
+  vacant(sessionId: string): boolean {
+    return this.usable && !this.attachments.has(sessionId);
   }
 
   /**
@@ -86,6 +99,10 @@ export class Link implements SessionLink {
    * @param frame not kept after the call
    */
   forward(frame: Frame, idStart: number, idEnd: number, call: Call): void {
+    if (!this.open) {
+      call.onLost(refuse('SKYPORT_BACKEND_LOST'));
+      return;
+    }
     const id = this.register(call);
     this.transport.sendFrame(withId(frame, idStart, idEnd, String(id)));
   }
@@ -110,7 +127,7 @@ export class Link implements SessionLink {
       };
       const id = this.register(call);
       const deadline = setTimeout(() => {
-        this.calls.delete(id);
+        this.ended(id);
         this.events.onOutcome(false, `${method} was not answered in time`);
         resolve(refuse('SKYPORT_BACKEND_LOST', `The CLI server did not answer ${method} in time`));
       }, deadlineMs);
@@ -129,6 +146,7 @@ export class Link implements SessionLink {
 
   attach(sessionId: string, attachment: Attachment): void {
     this.attachments.set(sessionId, attachment);
+    if (this.residues.delete(sessionId)) attachment.session.residues.delete(this);
   }
 
   forget(sessionId: string, attachment: Attachment): void {
@@ -216,13 +234,17 @@ export class Link implements SessionLink {
     const call = this.calls.get(id);
     // An unknown id: the call was given up on by its deadline. `null`: nothing to find it by.
     if (!call) return;
+    if (peeked.isError && isShutdownNotice(frame, peeked)) this.events.onShutdownNotice(this);
     this.calls.delete(id);
-    if (peeked.isError && isShutdownNotice(frame)) this.events.onShutdownNotice(this);
     call.onAnswer(frame, peeked);
-    if (this.calls.size === 0) {
-      this.idleSince = performance.now();
-      if (this.retiring) this.close('retired');
-    }
+    this.ended(id);
+  }
+
+  private ended(id: number): void {
+    this.calls.delete(id);
+    if (this.calls.size > 0) return;
+    this.idleSince = performance.now();
+    if (this.retiring) this.close('retired');
   }
 
   private onRequest(frame: Frame, peeked: Peek): void {
@@ -279,10 +301,15 @@ function readId(buffer: Buffer, start: number, end: number): number {
   return id;
 }
 
-/** After `runtime.shutdown` every request is answered so (measured, runtime 1.0.85). */
-function isShutdownNotice(frame: Frame): boolean {
+/**
+ * After `runtime.shutdown` requests are answered so (measured, runtime 1.0.85). Looked at closely:
+ * other errors repeat what a client has sent, and nobody may talk a backend out of service.
+ */
+function isShutdownNotice(frame: Frame, peeked: Peek): boolean {
   if (frame.end - frame.body > 512) return false;
-  return frame.buffer.toString('latin1', frame.body, frame.end).includes('SERVER_SHUTTING_DOWN');
+  if (!frame.buffer.toString('latin1', frame.body, frame.end).includes('SERVER_SHUTTING_DOWN')) return false;
+  const answer = parseAnswer(frame, peeked);
+  return !isRefusal(answer) && !answer.ok && answer.error.code === -32000 && answer.error.message === 'SERVER_SHUTTING_DOWN';
 }
 
 /** Reads an answer whole, for Skyport's own calls. */

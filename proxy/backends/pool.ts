@@ -151,6 +151,7 @@ export class Pool {
   /** A managed server came up, at first or again. */
   managedUp(name: string, address: Address, settings: BackendSettings): void {
     const backend = this.backends.get(name) ?? this.takeBack(name) ?? this.add(name, 'managed', settings);
+    backend.update(settings);
     backend.setAddress(address, 'started');
   }
 

@@ -18,7 +18,7 @@ export type AnswerHook = (frame: Frame, peeked: Peek) => boolean | void;
 
 export class Ask implements Call {
   done = false;
-  /** Passed on to a CLI server; cancelling it has no effect there. */
+  /** Passed on to a CLI server, or past the point of taking it back: cancelling it has no effect. */
   sent = false;
   backend: string | undefined;
   /** Runs on every answer of the server and, with nothing, when there will be none. */
@@ -125,7 +125,12 @@ export class Ask implements Call {
 
   /** The client is gone. What has been passed on holds its place in the line until it is answered. */
   abandon(): void {
-    if (!this.sent) this.end('SKYPORT_CLIENT_GONE', false);
+    if (!this.sent) this.giveUp();
+  }
+
+  /** Ends it without an answer: there is nobody to read one. */
+  giveUp(): void {
+    this.end('SKYPORT_CLIENT_GONE', false);
   }
 
   private end(outcome: 'ok' | 'error' | ErrorName, ok: boolean): void {

@@ -45,7 +45,7 @@ export class Client implements SessionClient {
   private readonly asks = new Map<string, Ask>();
   private readonly homes = new Map<Backend, Link>();
   private readonly serverRequests = new Map<number, ServerRequest>();
-  private readonly residues: Residue[] = [];
+  private residues: Residue[] = [];
   private readonly handshake: Handshake;
   private readonly openedAt = Date.now();
   private nextServerRequest = 1;
@@ -142,7 +142,7 @@ export class Client implements SessionClient {
   /** The link of this client's unattached calls on a backend; lifecycle events come by it, in order with its answers. */
   home(backend: Backend): Link | undefined {
     const link = this.homes.get(backend);
-    if (link?.open && !link.retiring) return link;
+    if (link?.usable) return link;
     if (link) this.homes.delete(backend);
     return undefined;
   }
@@ -213,21 +213,35 @@ export class Client implements SessionClient {
   }
 
   leaves(residue: Residue): void {
+    // Most sessions are unloaded long before a client of many goes; nothing is left of those.
+    this.residues = this.residues.filter(({ session, link }) => session.residues.has(link));
     this.residues.push(residue);
   }
 
-  /** Disconnects with a reason that the client can read. */
+  /** What it has left of the session on a link that can be taken; no longer counted as left. */
+  reclaim(session: Session): Residue | undefined {
+    const found = this.residues.find((one) => {
+      return one.session === session && session.residues.has(one.link) && (one.link as Link).vacant(session.id);
+    });
+    if (found) this.residues = this.residues.filter((one) => one !== found);
+    return found;
+  }
+
+  /** Disconnects with a reason that the client can read, after what it has been sent so far. */
   leave(name: ErrorName, message?: string): void {
     if (this.closed) return;
-    this.transport.end(name, errorReply('null', refuse(name, message)), FAREWELL);
+    this.transport.sendText(errorReply('null', refuse(name, message)));
+    this.transport.end(name, undefined, FAREWELL);
   }
 
   /** One frame may exceed the bound, however large: what counts is what waited before it. */
   private cutIfSlow(): boolean {
     if (this.transport.bufferedBytes <= this.services.limits.client_buffer) return false;
-    channels.refusal.publish({ name: 'SKYPORT_CLIENT_TOO_SLOW', user: this.user });
-    this.leave('SKYPORT_CLIENT_TOO_SLOW');
-    this.onClose({ reason: 'SKYPORT_CLIENT_TOO_SLOW' });
+    const name = 'SKYPORT_CLIENT_TOO_SLOW';
+    channels.refusal.publish({ name, user: this.user });
+    // In the place of what waits for it.
+    this.transport.end(name, errorReply('null', refuse(name)), FAREWELL);
+    this.onClose({ reason: name });
     return true;
   }
 
@@ -324,7 +338,7 @@ export class Client implements SessionClient {
     for (const attachment of [...this.attachments.values()]) {
       attachment.vanished(now, this.services.linger, open.get(attachment) ?? []);
     }
-    for (const residue of this.residues.splice(0)) clear(residue);
+    for (const residue of this.residues.splice(0)) void clear(residue);
     this.attachments.clear();
     this.homes.clear();
   }

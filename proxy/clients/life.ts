@@ -5,11 +5,14 @@ import { randomUUID } from 'node:crypto';
 import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
 import { parseAnswer, type Link } from '../backends/link.js';
 import { namesSomebodyElse } from '../identity/principal.js';
-import { Attachment } from '../sessions/attachment.js';
+import { Attachment, clear, type Residue } from '../sessions/attachment.js';
 import { createParams, isNotFound } from '../sessions/recipe.js';
 import type { Session } from '../sessions/session.js';
 import { channels } from '../channels.js';
+import { frameOf } from '../wire/frame.js';
+import { peek } from '../wire/peek.js';
 import type { Ask } from './ask.js';
+import type { Client } from './client.js';
 import { changeOf, passOn, settled } from './passage.js';
 import { ownerOfNew, permit, rename, rewrite } from './requests.js';
 
@@ -49,6 +52,7 @@ export function create(ask: Ask): Refusal | undefined {
   const registered = directory.register(sessionId, owner, backend.name, true);
   const session = directory.get(sessionId)!;
   ask.line(session, 'write', () => {
+    ask.sent = true;
     registered.then(
       () => attachNow(ask, session),
       (error: unknown) => {
@@ -70,6 +74,8 @@ function attach(ask: Ask, session: Session): undefined {
 }
 
 function attachNow(ask: Ask, session: Session): void {
+  // From here on it holds its place in the line to the end: two that look for a place at once would both find it.
+  ask.sent = true;
   ask.keep();
   attachInSteps(ask, session).catch((error: unknown) => {
     channels.bug.publish({ where: 'clients/life', error });
@@ -84,20 +90,16 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
   if (session.deleted) return ask.refuse(refuseSession(session.id));
   const params = ask.params();
   if (typeof params['workingDirectory'] === 'string') await client.services.makeDirectory(params['workingDirectory']);
-  const place = await takePlace(ask, session);
   ask.onEnd = (ok) => {
     if (!ok && fresh && session.creating) void forgetNew(session, ask);
   };
-  if (isRefusal(place)) {
-    ask.refuse(place);
-    if (ask.client.closed && fresh) void forgetNew(session, ask);
-    return;
-  }
+  if (client.closed) return ask.giveUp();
+  const place = await takePlace(ask, session);
+  if (isRefusal(place)) return ask.refuse(place);
   const { attachment, link } = place;
-  if (ask.done) {
+  if (client.closed) {
     place.giveBack();
-    if (fresh) void forgetNew(session, ask);
-    return;
+    return ask.giveUp();
   }
   let method: 'session.create' | 'session.resume' = fresh ? 'session.create' : 'session.resume';
   const recipe = { method: ask.spec.name as typeof method, params: Buffer.from(JSON.stringify(params)) };
@@ -124,7 +126,7 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
     client.services.directory.touched(session);
     announce(ask, session, fresh, place.kind);
     // The server now counts a client that has left meanwhile.
-    if (client.closed) void attachment.release();
+    if (client.closed) attachment.vanished(Date.now(), client.services.linger, []);
     else queueMicrotask(() => settle(session, attachment));
     return true;
   };
@@ -143,6 +145,8 @@ interface Place {
 /** A held turn of the same user is taken over on its link; otherwise a link without this session. */
 async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
   const { client } = ask;
+  // A read may be bringing it back at this moment.
+  await client.attachments.get(session.id)?.reattaching;
   const own = client.attachments.get(session.id);
   if (own?.link && own.state === 'attached') {
     return { kind: 'same', attachment: own, link: own.link as Link, giveBack: () => undefined };
@@ -151,24 +155,43 @@ async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
   if (held) {
     held.adopt(client);
     client.attachments.set(session.id, held);
+    own?.gone();
     const giveBack = (): void => {
       client.attachments.delete(session.id);
       held.holdOn();
     };
     return { kind: 'held', attachment: held, link: held.link as Link, giveBack };
   }
-  const link = await newLink(ask, session);
-  if (isRefusal(link)) return link;
   const attachment = new Attachment(session, client);
+  const take = (link: Link): void => {
+    attachment.take(link);
+    session.add(attachment);
+  };
+  // What it left on a link when it detached it may register anew there, and nowhere else.
+  const residue = client.reclaim(session);
+  if (residue) take(residue.link as Link);
+  const link = residue ? (residue.link as Link) : await newLink(ask, session, take);
+  if (isRefusal(link)) return link;
   if (!client.closed) client.attachments.set(session.id, attachment);
-  attachment.take(link);
-  session.add(attachment);
   own?.gone();
-  return { kind: 'new', attachment, link, giveBack: () => attachment.gone() };
+  const giveBack = (): void => {
+    attachment.gone();
+    if (residue) leaveAgain(client, residue);
+  };
+  return { kind: 'new', attachment, link, giveBack };
+}
+
+/** The server refused to attach the client anew, so what it had left there is still there. */
+function leaveAgain(client: Client, residue: Residue): void {
+  const { link, session } = residue;
+  if (!link.open || !session.attachments.some((a) => a.live)) return;
+  link.leaveResidue(session);
+  if (client.closed) void clear(residue);
+  else client.leaves(residue);
 }
 
 /** A new session that its backend cannot take goes to another one; an existing one follows its binding. */
-async function newLink(ask: Ask, session: Session): Promise<Link | Refusal> {
+async function newLink(ask: Ask, session: Session, take: (link: Link) => void): Promise<Link | Refusal> {
   const { client } = ask;
   const { pool, directory } = client.services;
   const tried = new Set<string>();
@@ -176,7 +199,7 @@ async function newLink(ask: Ask, session: Session): Promise<Link | Refusal> {
     const backend = pool.bound(session.backend);
     const shared = session.attachments.some((a) => a.live);
     const link = backend?.up
-      ? settled(client, backend, await backend.acquire(client.profile, session.id, shared))
+      ? settled(client, backend, await backend.acquire(client.profile, session.id, shared, take))
       : refuse('SKYPORT_BACKEND_UNAVAILABLE');
     if (!isRefusal(link) || !session.creating) return link;
     tried.add(session.backend);
@@ -219,12 +242,11 @@ export function detach(ask: Ask, session: Session): Refusal | undefined {
     ask.result({ success: ask.spec.life === 'detach' || attachment !== undefined });
     return undefined;
   }
-  ask.hook = (_frame, peeked) => {
-    if (peeked.isError) return true;
-    // The answer goes out first: `ended` may be what lets a leaving client go.
-    queueMicrotask(() => attachment.ended());
+  // After the answer has gone out, for this may let a leaving client go; before the next write begins.
+  ask.onEnd = (ok) => {
+    if (!ok) return;
+    attachment.ended();
     channels.sessionDetached.publish({ ...changeOf(session), clientId: ask.client.id, reason: ask.spec.life });
-    return true;
   };
   return passOn(ask, session);
 }
@@ -239,15 +261,25 @@ export function remove(ask: Ask, session: Session): Refusal | undefined {
     // A session that was never used has no file to delete; it is gone when nobody is attached.
     const neverStored = !success && session.attachments.length === 0;
     if (!success && !neverStored) return true;
-    queueMicrotask(() => {
-      for (const attachment of [...session.attachments]) attachment.gone();
-      if (ask.spec.life !== 'delete') return;
-      channels.sessionDeleted.publish({ ...changeOf(session), clientId: ask.client.id });
-      directory.remove(session).catch((error: unknown) => {
-        channels.registryError.publish({ operation: 'remove', message: String(error) });
+    if (ask.spec.life !== 'delete') {
+      ask.onEnd = () => endAll(session);
+      return true;
+    }
+    // Nobody hears of the end before the registry: a Skyport that is killed now must not know the session again.
+    const body = Buffer.from(frame.buffer.subarray(frame.body, frame.end));
+    endAll(session);
+    channels.sessionDeleted.publish({ ...changeOf(session), clientId: ask.client.id });
+    void directory.remove(session)
+      .catch((error: unknown) => channels.registryError.publish({ operation: 'remove', message: String(error) }))
+      .then(() => {
+        const copy = frameOf(body);
+        ask.pass(copy, peek(copy.buffer, copy.body, copy.end));
       });
-    });
-    return true;
+    return false;
   };
   return passOn(ask, session);
+}
+
+function endAll(session: Session): void {
+  for (const attachment of [...session.attachments]) attachment.gone();
 }

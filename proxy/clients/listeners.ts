@@ -72,8 +72,12 @@ export function createUpgrade(
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: services.limits.max_frame });
   return (request, socket, head) => {
     const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    // Until the upgrade is through nobody else listens to this socket, and an unheard error ends the process.
+    const onError = (): void => void socket.destroy();
+    socket.on('error', onError);
     void admit(services, token, socket).then((principal) => {
       if (principal === 'refused' || socket.destroyed) return;
+      socket.off('error', onError);
       server.options.maxPayload = services.limits.max_frame;
       server.handleUpgrade(request, socket, head, (webSocket) => {
         const maxFrame = principal ? services.limits.max_frame : HANDSHAKE_FRAME;

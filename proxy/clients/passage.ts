@@ -32,7 +32,7 @@ function send(ask: Ask, session: Session): void {
   }
   const { client } = ask;
   const attachment = client.attachments.get(session.id);
-  if (attachment && attachment.state !== 'lost' && attachment.link) {
+  if (attachment && attachment.state !== 'lost' && attachment.link && !attachment.reattaching) {
     dispatchOn(ask, session, attachment.link as Link);
     return;
   }
@@ -85,9 +85,12 @@ async function restoreOne(attachment: Attachment, client: Client): Promise<Refus
   if (!backend?.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
   const owner = attachment.client as Client | undefined;
   const shared = session.attachments.some((a) => a !== attachment && a.live);
-  const link = readable(await backend.acquire(owner?.profile ?? client.profile, session.id, shared));
+  const take = (found: Link): void => {
+    if (attachment.state === 'lost') attachment.take(found);
+  };
+  const link = readable(await backend.acquire(owner?.profile ?? client.profile, session.id, shared, take));
   if (isRefusal(link)) return link;
-  if (attachment.state !== 'lost') return undefined;
+  if (attachment.link !== link) return undefined;
   owner?.settle(backend, link);
   const refusal = await reattach(attachment, link);
   if (!refusal) {

@@ -2,7 +2,8 @@
  * The story, scene by scene. Each scene does something through the real SDK and checks that what it
  * tells is what happened; a new one is a function and a line in `SCENES`.
  */
-import { statusText } from '../cli/status.js';
+import { table, type Column } from '../cli/table.js';
+import type { BackendSnapshot } from '../observe/snapshot.js';
 import { refusalOf, User, within, type Conversation, type Refused } from './cast.js';
 import type { StandInModel } from './model.js';
 import type { Stage } from './stage.js';
@@ -134,11 +135,23 @@ async function goOn({ stage, model, tell, talks }: Play): Promise<void> {
 async function lookAround({ stage, tell }: Play): Promise<void> {
   await stage.until('every turn is over', async () => (await stage.status()).sessions.turnsOpen === 0);
   const snapshot = await stage.status();
-  tell.quote(statusText(snapshot, Date.now(), tell.width));
+  tell.quote(table(COLUMNS, snapshot.backends));
+  tell.say('(skyport status shows this and more of any running Skyport)');
   tell.check(snapshot.backends.every(({ state }) => state === 'up'), 'three servers are up', snapshot.backends.map(({ state }) => state));
   const restarts = snapshot.backends.reduce((sum, backend) => sum + (backend.restarts ?? 0), 0);
   tell.check(restarts === 1 && snapshot.sessions.total === 3, 'one restart, three sessions, none lost', { restarts, sessions: snapshot.sessions });
 }
+
+/** Narrow enough for every terminal. */
+const COLUMNS: ReadonlyArray<Column<BackendSnapshot>> = [
+  { head: 'BACKEND', value: (b) => b.name },
+  { head: 'STATE', value: (b) => b.state },
+  { head: 'PID', value: (b) => b.pid, align: 'right' },
+  { head: 'RESTARTS', value: (b) => b.restarts, align: 'right' },
+  { head: 'SESSIONS', value: (b) => b.sessionsBound, align: 'right' },
+  { head: 'LINKS', value: (b) => `${b.links}/${b.linksMax}`, align: 'right' },
+  { head: 'LATENCY', value: (b) => `${b.latencyMs?.toFixed(1)}ms`, align: 'right' },
+];
 
 export const SCENES: readonly Scene[] = [
   { title: 'One port in front of three CLI servers', play: curtain },
@@ -146,7 +159,7 @@ export const SCENES: readonly Scene[] = [
   { title: 'What is alice\'s stays alice\'s', play: ownership },
   { title: 'A server dies in the middle of a turn', play: kill },
   { title: 'Alice goes on', play: goOn },
-  { title: 'What skyport status says', play: lookAround },
+  { title: 'Where everything is now', play: lookAround },
 ];
 
 function same(found: readonly string[], wanted: readonly string[]): boolean {

@@ -4,8 +4,6 @@ export interface Voice {
   /** Writes one line. */
   write(line: string): void;
   colour: boolean;
-  /** Characters in a line; undefined where nothing limits it. */
-  columns: number | undefined;
 }
 
 /** A step that did not do what the story says; the demo fails with it. */
@@ -19,49 +17,45 @@ type Colour = keyof typeof CODES;
 const INDENT = '   ';
 
 export class Teller {
-  private scenes = 0;
   checks = 0;
+  private scenes = 0;
+  private muted = false;
 
   constructor(private readonly voice: Voice) {}
 
   /** The story was interrupted: what the scene under way still has to say is not told. */
   mute(): void {
-    this.voice.write = () => undefined;
-  }
-
-  /** Characters that a quoted line may have. */
-  get width(): number | undefined {
-    return this.voice.columns === undefined ? undefined : this.voice.columns - INDENT.length;
+    this.muted = true;
   }
 
   title(text: string): void {
-    this.voice.write(this.paint('bold', text));
+    this.write(this.paint('bold', text));
   }
 
   scene(text: string): void {
     this.scenes++;
-    this.voice.write('');
-    this.voice.write(this.paint('bold', `${this.scenes}. ${text}`));
+    this.write('');
+    this.write(this.paint('bold', `${this.scenes}. ${text}`));
   }
 
   /** What is about to happen, or why it matters. */
   say(text: string): void {
-    this.voice.write(`${INDENT}${text}`);
+    this.write(`${INDENT}${text}`);
   }
 
   /** What somebody said, in his own words. */
   speech(who: string, text: string): void {
-    this.voice.write(`${INDENT}${this.paint('cyan', who.padEnd(6))} ${text}`);
+    this.write(`${INDENT}${this.paint('cyan', who.padEnd(6))} ${text}`);
   }
 
   /** A part of a table or of somebody else's output. */
   quote(text: string): void {
-    for (const line of text.split('\n')) this.voice.write(`${INDENT}${this.paint('dim', line)}`.trimEnd());
+    for (const line of text.split('\n')) this.write(`${INDENT}${this.paint('dim', line)}`.trimEnd());
   }
 
   /** Something happens that nobody wants. */
   alarm(text: string): void {
-    this.voice.write(`${INDENT}${this.paint('yellow', text)}`);
+    this.write(`${INDENT}${this.paint('yellow', text)}`);
   }
 
   /**
@@ -72,17 +66,21 @@ export class Teller {
   check(isSo: boolean, text: string, found?: unknown): void {
     if (!isSo) throw new BrokenStory(found === undefined ? text : `${text}\nfound: ${JSON.stringify(found)}`);
     this.checks++;
-    this.voice.write(`${INDENT}${this.paint('green', 'ok')}  ${text}`);
+    this.write(`${INDENT}${this.paint('green', 'ok')}  ${text}`);
   }
 
   end(text: string): void {
-    this.voice.write('');
-    this.voice.write(this.paint('green', text));
+    this.write('');
+    this.write(this.paint('green', text));
   }
 
   failed(text: string): void {
-    this.voice.write('');
-    this.voice.write(this.paint('red', text));
+    this.write('');
+    this.write(this.paint('red', text));
+  }
+
+  private write(line: string): void {
+    if (!this.muted) this.voice.write(line);
   }
 
   private paint(colour: Colour, text: string): string {
@@ -95,6 +93,5 @@ export function stdoutVoice(): Voice {
   return {
     write: (line) => process.stdout.write(`${line}\n`),
     colour: process.stdout.isTTY === true && !process.env.NO_COLOR,
-    columns: process.stdout.isTTY ? process.stdout.columns : undefined,
   };
 }

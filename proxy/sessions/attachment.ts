@@ -10,7 +10,7 @@
  *    │  └──re-attach── lost ───client left──▶ gone ◀── detaching (session.detach on its link)
  *    └─────refused by the server─────────────▶ gone
  */
-import type { Frame } from '../wire/frame.js';
+import { frameOf, type Frame } from '../wire/frame.js';
 import type { Peek } from '../wire/peek.js';
 import { refuse, type Refusal } from '../protocol/errors.js';
 import type { Session } from './session.js';
@@ -82,24 +82,32 @@ export interface Residue {
 }
 
 /** The client of a residue has closed its connection: the server is to see that, as far as it can. */
-export function clear({ session, link, recipe }: Residue): void {
+export async function clear({ session, link, recipe }: Residue): Promise<void> {
   if (!link.open || !session.residues.has(link)) return;
   if (link.attached === 0) {
     link.retire();
     return;
   }
-  const calls = strip(session, link, recipe);
-  if (calls.length > 0) void link.call('session.detach', { sessionId: session.id }, DETACH_DEADLINE);
+  if (!(await strip(session, link, recipe))) return;
+  // Somebody may have attached there meanwhile: what was left is his now.
+  if (session.residues.has(link)) await link.call('session.detach', { sessionId: session.id }, DETACH_DEADLINE);
 }
 
-/** Takes tools and capabilities off a shared session, where the link cannot be closed. */
-function strip(session: Session, link: SessionLink, recipe: Recipe | undefined): Promise<unknown>[] {
+/**
+ * Takes tools and capabilities off a shared session, where the link cannot be closed. It attaches
+ * again, so a detach has to follow; not before this is answered, for a server runs the two at once
+ * and in any order (PROTOCOL: Ids).
+ * @returns false when there was nothing to take off
+ */
+async function strip(session: Session, link: SessionLink, recipe: Recipe | undefined): Promise<boolean> {
   const staying = session.attachments.findLast((a) => a.live && a.link !== link);
   const params = stripParams(session.id, recipe, staying?.recipe);
-  return params ? [link.call('session.resume', params, DETACH_DEADLINE)] : [];
+  if (!params) return false;
+  await link.call('session.resume', params, DETACH_DEADLINE);
+  return true;
 }
 
-/** Milliseconds a server has for a detach; its link is given up on after that. */
+/** Milliseconds a server has for a detach. */
 const DETACH_DEADLINE = 10_000;
 
 export class Attachment {
@@ -112,6 +120,8 @@ export class Attachment {
   reattaching: Promise<Refusal | undefined> | undefined;
   /** Requests of the server that wait for a client to come back. */
   private unanswered: ServerRequest[] = [];
+  /** Prompts that came before the client that has taken this attachment over. */
+  private missed: string[] = [];
 
   constructor(
     readonly session: Session,
@@ -140,6 +150,11 @@ export class Attachment {
   /** Whether the CLI server counts this attachment. */
   get live(): boolean {
     return this.state === 'attached' || this.state === 'held' || this.state === 'attaching';
+  }
+
+  /** What the server asked can only be answered by a client. */
+  get needsClient(): boolean {
+    return this.unanswered.length > 0 || this.session.prompts.size > 0;
   }
 
   onEvent(frame: Frame, peek: Peek): void {
@@ -185,6 +200,7 @@ export class Attachment {
   adopt(client: SessionClient): void {
     this.client = client;
     this.state = 'attaching';
+    this.missed = this.session.prompts.ids();
     this.session.changed();
   }
 
@@ -199,6 +215,10 @@ export class Attachment {
   deliverUnanswered(): void {
     const client = this.client;
     if (!client) return;
+    for (const requestId of this.missed.splice(0)) {
+      const message = this.session.prompts.message(requestId);
+      if (message) client.deliverEvent(frameOf(message));
+    }
     for (const request of this.unanswered.splice(0)) client.ask(request);
   }
 
@@ -217,18 +237,18 @@ export class Attachment {
     }
     // The answer to an attach that is still under way brings us back here.
     if (this.state === 'attaching') return;
-    const others = this.session.attachments.filter((a) => a !== this && a.live);
-    if (others.length > 0 && link.attached === 1) {
+    const shared = this.session.attachments.some((a) => a !== this && a.live);
+    // A call that waits on the link may be waiting for these.
+    for (const { idToken } of this.unanswered.splice(0)) link.refuseRequest(idToken, refuse('SKYPORT_CLIENT_GONE'));
+    if (shared && link.attached === 1) {
       link.retire();
       this.gone();
       return;
     }
     this.state = 'detaching';
     this.session.changed();
-    const calls = others.length > 0 ? strip(this.session, link, this.recipe) : [];
-    calls.push(link.call('session.detach', { sessionId: this.session.id }, DETACH_DEADLINE));
-    for (const { idToken } of this.unanswered.splice(0)) link.refuseRequest(idToken, refuse('SKYPORT_CLIENT_GONE'));
-    await Promise.all(calls);
+    if (shared) await strip(this.session, link, this.recipe);
+    await link.call('session.detach', { sessionId: this.session.id }, DETACH_DEADLINE);
     this.ended();
   }
 

@@ -25,6 +25,8 @@ export class Directory {
   ) {
     this.sessionEvents = {
       turnStarted: (session) => {
+        // A send that was on its way while its session was deleted: nobody counts or stores that again.
+        if (session.deleted) return;
         this.loadOf(session.backend).busy.add(session);
         this.dirty.add(session);
         // From its first turn on a server has the session on its disk: that must not be forgotten.
@@ -32,13 +34,14 @@ export class Directory {
         observer.turnStarted(session);
       },
       turnEnded: (session, outcome, ms) => {
-        this.loadOf(session.backend).busy.delete(session);
+        // One that was not counted when it began.
+        if (!this.loadOf(session.backend).busy.delete(session)) return;
         this.dirty.add(session);
         observer.turnEnded(session, outcome, ms);
       },
       changed: (session) => {
         const { loaded } = this.loadOf(session.backend);
-        if (session.attachments.length > 0 || session.creating) loaded.add(session);
+        if (!session.deleted && (session.attachments.length > 0 || session.creating)) loaded.add(session);
         else loaded.delete(session);
         observer.changed(session);
       },
@@ -128,7 +131,10 @@ export class Directory {
     this.dirty.add(session);
   }
 
-  /** Janitor: writes the times and counts that changed. */
+  /**
+   * Janitor: writes the times and counts that changed.
+   * @throws when the registry refuses a write; what was not written is tried again the next time
+   */
   async flush(): Promise<void> {
     for (const [id, { at }] of this.departed) {
       if (Date.now() - at < REMEMBERED) break;
@@ -136,7 +142,16 @@ export class Directory {
     }
     const sessions = [...this.dirty].filter((session) => !session.deleted);
     this.dirty.clear();
-    await Promise.all(sessions.map((session) => this.registry.put(session.record())));
+    await Promise.all(sessions.map((session) => this.write(session)));
+  }
+
+  private async write(session: Session): Promise<void> {
+    try {
+      await this.registry.put(session.record());
+    } catch (error) {
+      if (!session.deleted) this.dirty.add(session);
+      throw error;
+    }
   }
 
   private save(session: Session): void {

@@ -32,16 +32,18 @@ export function createParams(params: Record<string, unknown>): Record<string, un
 /**
  * Attaches again what its link has lost, silently: `disableResume` emits nothing but the answer
  * (PROTOCOL: State on disk). The model is left out where the server has it stored, because replaying
- * the original one would revert a later switch.
+ * the original one would revert a later switch. The attachment has taken its place on the link.
  * @returns a refusal for the call that needed the attachment
  */
 export async function reattach(attachment: Attachment, link: SessionLink): Promise<Refusal | undefined> {
   const { session, recipe } = attachment;
-  if (!recipe) return refuse('SKYPORT_SESSION_LOST');
+  if (!recipe) {
+    attachment.failed();
+    return refuse('SKYPORT_SESSION_LOST');
+  }
   const params = JSON.parse(recipe.params.toString('utf8')) as Record<string, unknown>;
   const resume: Record<string, unknown> = { ...params, sessionId: session.id, disableResume: true, continuePendingWork: false };
   if (session.turns > 0) delete resume['model'];
-  attachment.take(link);
   let answer = await link.call('session.resume', resume, RESUME_DEADLINE);
   if (!isRefusal(answer) && !answer.ok && session.turns === 0 && isNotFound(answer.error.message)) {
     answer = await link.call('session.create', { ...createParams(params), sessionId: session.id }, RESUME_DEADLINE);

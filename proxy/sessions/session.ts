@@ -5,6 +5,7 @@ import type { Frame } from '../wire/frame.js';
 import type { SessionRecord } from '../store/registry.js';
 import type { Attachment, SessionLink } from './attachment.js';
 import { WriteOrder } from './order.js';
+import { Prompts } from './prompts.js';
 import { Turn, type TurnOutcome } from './turn.js';
 
 /** busy: a turn is open; lingering: one is open for a client that vanished; lost: to be re-attached. */
@@ -31,6 +32,7 @@ export class Session {
   readonly attachments: Attachment[] = [];
   readonly order = new WriteOrder();
   readonly turn: Turn;
+  readonly prompts = new Prompts();
   /** Links on which the server keeps what a detached client registered, for as long as it is loaded. */
   readonly residues = new Set<SessionLink>();
   /** True until the first create is answered: the server may not know the session yet. */
@@ -86,6 +88,7 @@ export class Session {
 
   private unloaded(): void {
     this.turn.end('client_gone');
+    this.prompts.clear();
     for (const link of this.residues) link.clearResidue(this);
     this.residues.clear();
     if (this.attachments.length === 0) this.events.unloaded(this);
@@ -100,7 +103,7 @@ export class Session {
     if (this.turns === 0) this.turns = 1;
   }
 
-  /** Follows the turn by the events of the primary attachment; only the rare idle event is parsed. */
+  /** Follows the turn by the events of the primary attachment; only the rare ones, idle and prompts, are parsed. */
   observe(eventType: string | undefined, frame: Frame): void {
     switch (eventType) {
       case 'user.message':
@@ -113,16 +116,16 @@ export class Session {
       case 'session.idle':
         this.observeIdle(frame);
         break;
+      default:
+        if (eventType !== undefined) this.prompts.see(eventType, frame);
     }
   }
 
   private observeIdle(frame: Frame): void {
-    const text = frame.buffer.toString('utf8', frame.body, frame.end);
-    const data = (JSON.parse(text) as { params: { event: { data?: { aborted?: boolean; mode?: string } } } }).params
-      .event.data;
+    const data = idleData(frame.buffer.toString('utf8', frame.body, frame.end));
     // In autopilot the agent goes on after this idle (session-events schema: IdleData.mode).
-    if (data?.mode === 'autopilot' && data.aborted !== true) return;
-    this.turn.seenIdle(data?.aborted === true);
+    if (data.mode === 'autopilot' && data.aborted !== true) return;
+    this.turn.seenIdle(data.aborted === true);
   }
 
   private turnOpened(): void {
@@ -139,5 +142,15 @@ export class Session {
       if (attachment.state === 'held') void attachment.release();
     }
     this.events.turnEnded(this, outcome, durationMs);
+  }
+}
+
+/** The data of a session.idle event; nothing when the server sent something else under that name. */
+function idleData(text: string): { aborted?: unknown; mode?: unknown } {
+  try {
+    const { params } = JSON.parse(text) as { params?: { event?: { data?: object } } };
+    return params?.event?.data ?? {};
+  } catch {
+    return {};
   }
 }

@@ -57,10 +57,12 @@ export class Turn {
   seenIdle(aborted: boolean): void {
     this.idles++;
     this.change(() => (this.running = false), aborted ? 'aborted' : this.failed ? 'error' : 'idle');
+    this.failed = false;
   }
 
-  /** Ends the turn for a reason of ours. */
+  /** Ends the turn for a reason of ours. The answer to a send that is still under way does not open it again. */
   end(outcome: TurnOutcome): void {
+    this.idles++;
     this.change(() => {
       this.sends = 0;
       this.running = false;

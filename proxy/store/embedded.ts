@@ -23,6 +23,7 @@ export class EmbeddedRegistry implements Registry {
     const format = this.db.get('format');
     if (format === undefined) this.db.putSync('format', FORMAT);
     else if (format !== FORMAT) {
+      void this.db.close();
       throw new Error(`${path} holds a registry of format ${String(format)}; this version reads format ${FORMAT}`);
     }
   }

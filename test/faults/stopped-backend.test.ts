@@ -53,12 +53,13 @@ describe('a static CLI server that hangs', () => {
     const site = await Site.start(scope, { servers: 2 });
     const { on } = await place(site);
     const wire = await site.wire();
+    const read = () => wire.call('session.getMessages', { sessionId: on['cli-1']!.sessionId });
+    expect((await read()).error).toBeUndefined();
     site.servers[0]!.sigstop();
-    const waiting = wire.call('session.getMessages', { sessionId: on['cli-1']!.sessionId });
+    const waiting = read();
     await site.untilState('cli-1', 'down');
     expect((await waiting).error?.data).toMatchObject({ name: 'SKYPORT_BACKEND_LOST', retryable: true });
-    const late = await wire.call('session.getMessages', { sessionId: on['cli-1']!.sessionId });
-    expect(late.error?.data).toMatchObject({ name: 'SKYPORT_BACKEND_UNAVAILABLE', retryable: true });
+    expect((await read()).error?.data).toMatchObject({ name: 'SKYPORT_BACKEND_UNAVAILABLE', retryable: true });
     expect(await refusal(on['cli-1']!.send('anybody?'))).toMatchObject({ retryable: true });
     expect((await turn(on['cli-2']!, 'I am well')).text).toBe('answer 2: I am well');
   });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { scopeOfEachTest } from '../support/scope.js';
 import { Recording, turn } from '../support/sdk.js';
+import { isRunning } from './fleet-rig.js';
 import { backendOf, Site, spread } from '../support/site.js';
 import type { ConfigFile, LogLine } from '../support/skyport.js';
 import { WireClient, type WireMessage } from '../support/wire-client.js';
@@ -139,6 +140,31 @@ describe('a backend that is taken out of the file', () => {
   });
 });
 
+describe('fleet.count', () => {
+  it('that grows starts a server, and that shrinks ends the last one when nobody is on it', async () => {
+    const site = await Site.start(scope, { managed: 1 });
+    const count = (value: number) => edit(site, (config) => { (config.fleet as ConfigFile).count = value; });
+    await count(2);
+    await site.untilState('managed-2', 'up');
+    const client = site.client();
+    const sessions = [await client.createSession(site.session()), await client.createSession(site.session())];
+    expect(spread(await site.sessions())).toEqual({ 'managed-1': 1, 'managed-2': 1 });
+    const { id } = (await site.sessions()).find((row) => row.backend === 'managed-2')!;
+    const last = sessions.find((session) => session.sessionId === id)!;
+    const { pid } = (await site.backend('managed-2'))!;
+    await count(1);
+    expect((await turn(last, 'while it drains')).text).toBe('answer 1: while it drains');
+    expect(await place(site, await site.wire(), 2)).toEqual({ 'managed-1': 2 });
+    await last.disconnect();
+    await site.until((status) => status.backends.length === 1);
+    while (isRunning(pid!)) await new Promise((resolve) => setTimeout(resolve, 10));
+    await count(2);
+    await site.untilState('managed-2', 'up');
+    const back = await client.resumeSession(id, site.session());
+    expect((await turn(back, 'and is back')).text).toBe('answer 2: and is back');
+  });
+});
+
 describe('a weight that is changed', () => {
   it('counts for the next sessions', async () => {
     const site = await Site.start(scope, { servers: 2 });
@@ -185,6 +211,17 @@ describe('a limit that is lowered', () => {
     wire.sendText(JSON.stringify({ jsonrpc: '2.0', id: 'big', method: 'ping', params: { message: 'x'.repeat(100_000) } }));
     await wire.closed;
     expect(nameOf(wire.messages.at(-1)!)).toBe('SKYPORT_FRAME_TOO_LARGE');
+  });
+});
+
+describe('the limit of clients', () => {
+  it('turns newcomers away with a reason to try again, and nobody who is there', async () => {
+    const site = await Site.start(scope, { servers: 1 });
+    const [one, two] = await Promise.all([site.wire('alice'), site.wire('bob')]);
+    await edit(site, (config) => { config.limits = { clients: 1 }; });
+    const late = scope.own(await WireClient.tcp(site.skyport.address));
+    expect((await late.login('token-of-alice')).error?.data).toMatchObject({ name: 'SKYPORT_TOO_MANY_CLIENTS', retryable: true });
+    for (const client of [one, two]) expect((await client.call('ping')).error).toBeUndefined();
   });
 });
 

@@ -160,9 +160,16 @@ export class FakeServer {
     for (const one of this.connections.values()) if (one.authenticated) this.send(one, { method, params });
   }
 
-  /** Sends a request to the connections attached to a session, each with an id of its own from 1. */
-  ask(sessionId: string, method: string, params: object): void {
-    for (const one of this.attached(sessionId)) this.send(one, { id: ++one.lastId, method, params: { sessionId, ...params } });
+  /**
+   * Sends a request to the connections attached to a session, each with an id of its own from 1.
+   * @returns where it went, in the form of `answers`
+   */
+  ask(sessionId: string, method: string, params: object): { connection: number; id: number }[] {
+    return this.attached(sessionId).map((one) => {
+      const id = ++one.lastId;
+      this.send(one, { id, method, params: { sessionId, ...params } });
+      return { connection: one.number, id };
+    });
   }
 
   /** Waits for a request, past ones included. */

@@ -4,8 +4,8 @@
  */
 
 /** One frame around a JSON text. */
-export function frame(text: string): Buffer {
-  const body = Buffer.from(text, 'utf8');
+export function frame(text: string | Buffer): Buffer {
+  const body = typeof text === 'string' ? Buffer.from(text, 'utf8') : text;
   return Buffer.concat([Buffer.from(`Content-Length: ${body.length}\r\n\r\n`, 'latin1'), body]);
 }
 

@@ -43,7 +43,9 @@ const files = ['skyport.yaml', ...readdirSync(join(CONFIG, 'examples')).filter((
 
 test.each(files)(
   '%s loads without a problem', (name) => {
-    const { config, problems } = loadConfig(join(CONFIG, name), { CLI_TOKEN: 'one', CLI_SPARE_TOKEN: 'two' });
+    const { config, problems } = loadConfig(join(CONFIG, name), {
+      CLI_TOKEN: 'one', CLI_SPARE_TOKEN: 'two', CLI_1_TOKEN: 'three', CLI_2_TOKEN: 'four', CLI_3_TOKEN: 'five',
+    });
     expect(problems).toEqual([]);
     expect(config).toBeDefined();
   });
@@ -79,8 +81,8 @@ test('the default configuration is two managed servers for one anonymous user on
   expect(config).toMatchObject({
     listen: [{ tcp: '127.0.0.1:4321' }, { http: '127.0.0.1:4380' }],
     identity: { anonymous: 'local' },
-    fleet: { count: 2, env: { COPILOT_OFFLINE: 'true' }, working_directory: join(CONFIG, 'workspaces') },
-    store: { path: join(CONFIG, 'data') },
+    fleet: { count: 2, env: { COPILOT_OFFLINE: 'true' }, working_directory: join(CONFIG, '../workspaces') },
+    store: { path: join(CONFIG, '../data') },
   });
 });
 

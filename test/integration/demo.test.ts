@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { refusalOf } from '../../proxy/demo/cast.js';
+import { BrokenStory, Teller } from '../../proxy/demo/teller.js';
+import { leadsGroup } from '../support/process-group.js';
+import { scopeOfEachTest } from '../support/scope.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/proxy/main.js', import.meta.url));
+const scope = scopeOfEachTest();
+
+interface Ended {
+  readonly code: number | null;
+  readonly lines: readonly string[];
+  /** What is left in its temporary directory. */
+  readonly left: readonly string[];
+}
+
+/** Runs the demo as a user would. @param onLine may interrupt it */
+async function demo(onLine: (line: string, interrupt: () => void) => void = () => undefined): Promise<Ended> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'sp-demo-'));
+  scope.after(() => rmSync(directory, { recursive: true, force: true }));
+  const child = spawn(process.execPath, [MAIN, 'demo'], {
+    detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: directory },
+  });
+  leadsGroup(child);
+  const lines: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface(stream).on('line', (line) => {
+      lines.push(line);
+      onLine(line, () => child.kill('SIGINT'));
+    });
+  }
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, lines, left: readdirSync(directory) };
+}
+
+function servers(lines: readonly string[]): number[] {
+  return lines.flatMap((line) => Number(/process (\d+)/.exec(line)?.[1] ?? NaN)).filter((pid) => !Number.isNaN(pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+it('tells its whole story, ends by itself with 0 and leaves nothing behind', async () => {
+  const { code, lines, left } = await demo();
+  const text = lines.join('\n');
+  expect(code, text).toBe(0);
+  for (const line of [
+    /ok {2}alice and bob are connected to 127\.0\.0\.1:\d+, each with a token/,
+    /ok {2}alice's conversation has its history, and only its own/,
+    /ok {2}alice's sessions are on managed-1 and managed-3, bob's on managed-2/,
+    /ok {2}alice's listSessions\(\) has her two sessions/,
+    /bob +is told: Session not found for sessionId: /,
+    /ok {2}an id that does not exist gets the very same answer/,
+    /kill -9 \d+: managed-1, the server of alice's turn, is gone/,
+    /ok {2}alice's turn ended with session\.error and session\.idle/,
+    /ok {2}her other session, on another server and over the same connection, goes on/,
+    /ok {2}bob's running turn was completed/,
+    /ok {2}nobody was disconnected/,
+    /ok {2}Skyport has started managed-1 again/,
+    /model +You told me: the roses are by the wall; the tulips are in the shade\./,
+    /managed-1 +up +\d+ +1 /,
+    /ok {2}one restart, three sessions, none lost/,
+    /^Done: \d+ checks held/m,
+  ]) expect(text).toMatch(line);
+  expect(text).not.toContain('\u001b');
+  expect(left).toEqual([]);
+  expect(servers(lines)).toHaveLength(4);
+  expect(servers(lines).filter(isAlive)).toEqual([]);
+});
+
+it('stops everything and removes its directory when it is interrupted', async () => {
+  const { code, lines, left } = await demo((line, interrupt) => {
+    if (line.includes('are connected to')) interrupt();
+  });
+  expect(code, lines.join('\n')).toBe(130);
+  expect(lines.join('\n')).not.toContain('Done');
+  expect(left).toEqual([]);
+  expect(servers(lines)).toHaveLength(3);
+  expect(servers(lines).filter(isAlive)).toEqual([]);
+});
+
+it('breaks off at a check that does not hold and tells what was found', () => {
+  const lines: string[] = [];
+  const tell = new Teller({ write: (line) => lines.push(line), colour: false });
+  tell.check(true, 'the sky is up');
+  expect(() => tell.check(false, 'the port is down', { port: 'up' })).toThrow(new BrokenStory('the port is down\nfound: {"port":"up"}'));
+  expect(lines).toEqual(['   ok  the sky is up']);
+});
+
+it('breaks off when a call that should be refused is not', async () => {
+  await expect(refusalOf('bob\'s resume', Promise.resolve())).rejects.toThrow(new BrokenStory('bob\'s resume was not refused'));
+  expect(await refusalOf('bob\'s resume', Promise.reject(Object.assign(new Error('no'), { data: { retryable: true } })))).toEqual({
+    message: 'no', data: { retryable: true },
+  });
+});
