@@ -232,7 +232,8 @@ export class Backend {
     if (underWay && (total >= this.settings.links.base || ofProfile >= this.settings.links.base)) return underWay;
     if (total >= this.settings.links.max) {
       if (underWay) return underWay;
-      if (!this.makeRoom()) return refuse('SKYPORT_SESSION_BUSY');
+      // All places are taken, some by links that are being opened for others: one of those may do.
+      if (!this.makeRoom()) return this.opening.keys().next().value ?? refuse('SKYPORT_SESSION_BUSY');
     }
     const opening = this.openLink(profile);
     this.opening.set(opening, profile.key);

@@ -23,6 +23,7 @@ export class Ticket {
 export class WriteOrder {
   /** Tickets that wait, and the running ones that hold others; in order of arrival. */
   private readonly line: Ticket[] = [];
+  private advancing = false;
 
   /** Number of writes that wait or hold others. */
   get length(): number {
@@ -36,8 +37,7 @@ export class WriteOrder {
   enter(kind: OrderKind, start: () => void): Ticket {
     const ticket = new Ticket(kind, start);
     this.line.push(ticket);
-    if (this.line.length === 1) this.begin(ticket);
-    else this.advance();
+    this.advance();
     return ticket;
   }
 
@@ -60,12 +60,17 @@ export class WriteOrder {
     if (at >= 0) this.line.splice(at, 1);
   }
 
-  /** Starts whatever may start now. `start` may enter or leave, so every step looks afresh. */
+  /**
+   * Starts whatever may start now. `start` may enter or leave, so every step looks afresh; one that
+   * leaves at once does not start the next from within, or a long line would exhaust the stack.
+   */
   private advance(): void {
-    for (;;) {
-      const next = this.firstFree();
-      if (!next) return;
-      this.begin(next);
+    if (this.advancing) return;
+    this.advancing = true;
+    try {
+      for (let next = this.firstFree(); next; next = this.firstFree()) this.begin(next);
+    } finally {
+      this.advancing = false;
     }
   }
 

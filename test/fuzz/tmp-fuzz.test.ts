@@ -4,6 +4,7 @@
  */
 import { beforeAll, expect, it, onTestFailed } from 'vitest';
 import { METHODS } from '../../proxy/protocol/catalogue.js';
+import type { Snapshot } from '../../proxy/observe/snapshot.js';
 import { Attacker } from '../support/attacker.js';
 import { FakeSite } from '../support/fake-site.js';
 import type { FakeServer } from '../support/fake-server.js';
@@ -199,12 +200,17 @@ it(`${FRAMES} hostile frames crash nothing, cross no session, leave no request u
 
   await site.until((status) => status.clients.connected === clients.length);
   for (const client of clients) await client.stop();
-  await site.until(({ clients: { connected }, sessions: { attached, turnsOpen }, backends }) =>
-    connected + attached + turnsOpen + backends.reduce((sum, { requestsWaiting }) => sum + requestsWaiting, 0) === 0);
+  await site.until(isEmpty);
   clearTimeout(wd); console.log('EMPTY');
   const after = await gauge.read();
   expect(after.heapUsed + after.external - before.heapUsed - before.external).toBeLessThan(16 * MIB);
 }, 60_000);
+
+/** Nothing is left of any client: the sessions are on the servers' disks, or nowhere. */
+function isEmpty({ clients, sessions, backends }: Snapshot): boolean {
+  const perBackend = backends.map(({ requestsWaiting, sessionsAttached, turnsOpen }) => requestsWaiting + sessionsAttached + turnsOpen);
+  return clients.connected === 0 && sessions.byState.stored === sessions.total && perBackend.every((left) => left === 0);
+}
 
 /** Requests that name alice's sessions, reached a server, and are not hers. */
 function intruders(alice: Victim): string[] {

@@ -29,7 +29,7 @@ it('clients that each tell something else about themselves share the links all t
   const site = await Site.start(scope, { servers: 1, config: { links: { max: 8 } } });
   const clients = await Promise.all(Array.from({ length: 40 }, async (_, n) => {
     const client = scope.own(await WireClient.tcp(site.skyport.address));
-    const clientInfo = { name: `app-${n}`, version: '1.0.0' };
+    const clientInfo = { editorName: `app-${n}`, editorVersion: '1.0.0' };
     expect((await client.call('connect', { token: 'token-of-alice', clientInfo })).error).toBeUndefined();
     return client;
   }));
