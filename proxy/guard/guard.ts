@@ -27,7 +27,7 @@ export interface Caller {
 
 /** Why a provider is refused, and what to do instead. */
 const ALTERNATIVES: readonly (readonly [prefix: string, alternative: string])[] = [
-  ['sessionFs.', 'A CLI server has one session file system for all users\' sessions. Skyport stores session files itself (sessions.state)'],
+  ['sessionFs.', 'A CLI server has one session file system for all users\' sessions. Leave `sessionFs` out of the SDK\'s options: sessions are kept on the server\'s own disk (sessions.state: server)'],
   ['llmInference.', 'A CLI server has one inference provider for all users\' sessions. Name a `provider` in session.create instead'],
   ['registerExtensionLaunchProvider', 'A CLI server has one extension launch provider for all users\' sessions. There is no alternative'],
 ];

@@ -116,19 +116,19 @@ describe('the order of writes', () => {
     expect(order.length).toBe(0);
   });
 
-  it('can end twenty thousand waiting calls at once', () => {
+  it('can end five thousand waiting calls at once', () => {
     const order = new WriteOrder();
     const first = order.enter('write', () => undefined);
     let ended = 0;
     const tickets: Ticket[] = [];
-    for (let n = 0; n < 20_000; n++) {
+    for (let n = 0; n < 5_000; n++) {
       tickets.push(order.enter('write', () => {
         ended++;
         order.leave(tickets[n]!);
       }));
     }
     order.leave(first);
-    expect(ended).toBe(20_000);
+    expect(ended).toBe(5_000);
   });
 });
 
