@@ -5,6 +5,7 @@ import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/erro
 import type { DialFailure } from '../backends/dial.js';
 import { parseAnswer, type Link } from '../backends/link.js';
 import type { Backend } from '../backends/backend.js';
+import { isAmendment } from '../sessions/amendments.js';
 import { reattach } from '../sessions/recipe.js';
 import type { Attachment } from '../sessions/attachment.js';
 import type { Session } from '../sessions/session.js';
@@ -19,6 +20,7 @@ export function passOn(ask: Ask, session: Session): undefined {
   const { spec } = ask;
   const order = spec.order !== 'none' && spec.longWith.some((key) => ask.scan.paramKeys.includes(key)) ? 'long' : spec.order;
   if (spec.order !== 'none') ask.client.services.directory.touched(session);
+  if (spec.life === undefined) session.used = true;
   // A read that overtakes the create of its session would find nothing.
   if (order === 'none' && !session.creating) send(ask, session);
   else ask.line(session, order === 'none' ? 'long' : order, () => send(ask, session));
@@ -45,6 +47,10 @@ function send(ask: Ask, session: Session): void {
 
 function dispatchOn(ask: Ask, session: Session, link: Link): void {
   if (ask.done) return;
+  if (isAmendment(ask.spec.name)) {
+    const params = ask.params();
+    ask.onEnd = (ok) => ok && session.amendments.note(ask.spec.name, params);
+  }
   if (ask.spec.opensTurn) {
     const idles = session.turn.sent();
     ask.onEnd = (ok) => session.turn.answered(ok, idles);

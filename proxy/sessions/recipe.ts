@@ -31,8 +31,8 @@ export function createParams(params: Record<string, unknown>): Record<string, un
 
 /**
  * Attaches again what its link has lost, silently: `disableResume` emits nothing but the answer
- * (PROTOCOL: State on disk). The model is left out where the server has it stored, because replaying
- * the original one would revert a later switch. The attachment has taken its place on the link.
+ * (PROTOCOL: State on disk). Model and reasoning effort are left out where the server has them stored,
+ * because replaying the original ones would revert a later switch; what it forgets is set again. The attachment has taken its place on the link.
  * @returns a refusal for the call that needed the attachment
  */
 export async function reattach(attachment: Attachment, link: SessionLink): Promise<Refusal | undefined> {
@@ -43,12 +43,18 @@ export async function reattach(attachment: Attachment, link: SessionLink): Promi
   }
   const params = JSON.parse(recipe.params.toString('utf8')) as Record<string, unknown>;
   const resume: Record<string, unknown> = { ...params, sessionId: session.id, disableResume: true, continuePendingWork: false };
-  if (session.turns > 0) delete resume['model'];
+  if (session.turns > 0) {
+    delete resume['model'];
+    delete resume['reasoningEffort'];
+  }
+  Object.assign(resume, session.amendments.resumeParams());
+  const unloaded = !session.attachments.some((other) => other !== attachment && other.live);
   let answer = await link.call('session.resume', resume, RESUME_DEADLINE);
   if (!isRefusal(answer) && !answer.ok && session.turns === 0 && isNotFound(answer.error.message)) {
     answer = await link.call('session.create', { ...createParams(params), sessionId: session.id }, RESUME_DEADLINE);
   }
   if (!isRefusal(answer) && answer.ok) {
+    if (unloaded) await session.amendments.replay(session.id, link);
     attachment.attached();
     if (!attachment.client) void attachment.release();
     return undefined;

@@ -4,6 +4,7 @@
 import type { Frame } from '../wire/frame.js';
 import type { SessionRecord } from '../store/registry.js';
 import type { Attachment, SessionLink } from './attachment.js';
+import { Amendments } from './amendments.js';
 import { WriteOrder } from './order.js';
 import { Prompts } from './prompts.js';
 import { Turn, type TurnOutcome } from './turn.js';
@@ -31,10 +32,13 @@ export class Session {
   /** In order of arrival. */
   readonly attachments: Attachment[] = [];
   readonly order = new WriteOrder();
+  readonly amendments = new Amendments();
   readonly turn: Turn;
   readonly prompts = new Prompts();
   /** Links on which the server keeps what a detached client registered, for as long as it is loaded. */
   readonly residues = new Set<SessionLink>();
+  /** A call was made on it, or may have been: a server may keep what it wrote, also without a turn. */
+  used = false;
   /** True until the first create is answered: the server may not know the session yet. */
   creating = false;
   /** Set when the session was deleted; a create of the same id starts another Session. */
@@ -91,7 +95,9 @@ export class Session {
     this.prompts.clear();
     for (const link of this.residues) link.clearResidue(this);
     this.residues.clear();
-    if (this.attachments.length === 0) this.events.unloaded(this);
+    if (this.attachments.length > 0) return;
+    this.amendments.clear();
+    this.events.unloaded(this);
   }
 
   changed(): void {
@@ -137,11 +143,11 @@ export class Session {
 
   private turnClosed(outcome: TurnOutcome, durationMs: number): void {
     this.usedAt = Date.now();
+    this.events.turnEnded(this, outcome, durationMs);
     for (const attachment of [...this.attachments]) {
       attachment.link?.unwatch(this);
       if (attachment.state === 'held') void attachment.release();
     }
-    this.events.turnEnded(this, outcome, durationMs);
   }
 }
 

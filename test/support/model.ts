@@ -33,7 +33,8 @@ interface Completion {
   readonly model?: string;
   readonly messages: ChatMessage[];
   readonly stream?: boolean;
-  readonly tools?: { readonly function: { readonly name: string } }[];
+  /** A tool with a grammar instead of a schema has its name elsewhere. */
+  readonly tools?: { readonly function?: { readonly name: string }; readonly custom?: { readonly name: string }; readonly name?: string }[];
 }
 
 interface Gate {
@@ -109,7 +110,7 @@ export class Model {
     this.requests.push({
       messages: body.messages,
       stream: body.stream === true,
-      tools: (body.tools ?? []).map((tool) => tool.function.name),
+      tools: (body.tools ?? []).map((tool) => tool.function?.name ?? tool.custom?.name ?? tool.name ?? ''),
       prompt: promptOf(body.messages),
       model: body.model ?? '',
     });
