@@ -12,6 +12,7 @@ import { ConfigWatcher, type Reload } from '../config/watch.js';
 import type { AdminActions, DrainReport, ReloadReport, SessionFilter, SessionRow, UnknownBackend } from './admin/actions.js';
 import { createAdmin, type AdminServer } from './admin/server.js';
 import type { BackendSettings } from './backends/backend.js';
+import { PLAIN } from './backends/profile.js';
 import { Pool, type StaticBackend } from './backends/pool.js';
 import { channels } from './channels.js';
 import { createUpgrade, listenHttp, listenTcp, type Bound } from './clients/listeners.js';
@@ -19,6 +20,7 @@ import { Roster } from './clients/roster.js';
 import type { Services } from './clients/services.js';
 import { Fleet, type FleetOptions } from './fleet/supervisor.js';
 import { Guard } from './guard/guard.js';
+import { isRefusal } from './protocol/errors.js';
 import type { RuleName } from './protocol/method.js';
 import { OPENABLE_RULES } from './guard/rules.js';
 import { Authenticator } from './identity/authenticator.js';
@@ -32,6 +34,7 @@ import type { Snapshot } from './observe/snapshot.js';
 import { packageVersion } from './package.js';
 import { describe, drainReport, sessionRows } from './report.js';
 import { Directory } from './sessions/directory.js';
+import type { Session } from './sessions/session.js';
 import { EmbeddedRegistry } from './store/embedded.js';
 
 export class Skyport implements AdminActions {
@@ -72,7 +75,7 @@ export class Skyport implements AdminActions {
         channels.turnEnded.publish({ sessionId: session.id, owner: session.owner, backend: session.backend, outcome, durationMs }),
       changed: () => undefined,
       unloaded: () => undefined,
-    }, (operation, error) => channels.registryError.publish({ operation, message: String(error) }));
+    }, (operation, error) => channels.registryError.publish({ operation, message: String(error) }), (session) => this.wipe(session));
     const roster = new Roster();
     this.pool = new Pool(config.routing.policy, this.directory, {
       onBroadcast: (backend, link, frame, peeked) => {
@@ -293,6 +296,14 @@ export class Skyport implements AdminActions {
     this.log.close();
   }
 
+  /** Deletes a session from its server. @returns false when the server cannot be asked */
+  private async wipe({ id, backend: name }: Session): Promise<boolean> {
+    const link = await this.pool.bound(name)?.borrow(PLAIN, id);
+    if (!link || isRefusal(link) || 'kind' in link) return false;
+    const answer = await link.call('session.delete', { sessionId: id }, WIPE_DEADLINE);
+    return !isRefusal(answer) && answer.ok;
+  }
+
   /** A turn runs on for a client that vanished, and does not wait for one. */
   private holdsTurn(): boolean {
     for (const session of this.directory.live()) {
@@ -310,6 +321,9 @@ export class Skyport implements AdminActions {
 }
 
 const VERSION = packageVersion();
+
+/** Milliseconds a server has to delete a session. */
+const WIPE_DEADLINE = 10_000;
 
 function guardOf(config: SkyportConfig, workingDirectory: string | undefined): Guard {
   return new Guard({

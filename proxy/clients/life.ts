@@ -30,6 +30,15 @@ export function create(ask: Ask): Refusal | undefined {
   // The server replaces an empty id by one of its own; the binding must be known before it answers.
   const sessionId = given === undefined || given === '' ? randomUUID() : given;
   if (!SESSION_ID.test(sessionId)) return refuse('SKYPORT_SESSION_ID_INVALID');
+  const wiped = directory.wiped(sessionId);
+  if (wiped) {
+    ask.keep();
+    void wiped.then(() => {
+      const refusal = ask.done ? undefined : create(ask);
+      if (refusal) ask.refuse(refusal);
+    });
+    return undefined;
+  }
   const existing = directory.get(sessionId);
   if (existing && !client.owns(existing)) return refuseSession(sessionId);
   const owner = ownerOfNew(client, sessionId);

@@ -277,6 +277,7 @@ export class Attachment {
   onLinkLost(): void {
     const turnWasOpen = this.session.turn.open && (this.state === 'attached' || this.state === 'held');
     this.leaveLink();
+    if (!this.session.attachments.some((a) => a !== this && a.live)) this.session.turn.end('backend_lost');
     if (this.state === 'detaching' || this.state === 'held' || !this.client || !this.recipe) {
       this.gone();
     } else if (this.state !== 'gone') {
@@ -284,7 +285,6 @@ export class Attachment {
       this.session.changed();
       if (turnWasOpen) for (const text of lostTurnEvents(this.session.id)) this.client.deliverText(text);
     }
-    if (!this.session.attachments.some((a) => a.live)) this.session.turn.end('backend_lost');
   }
 
   private leaveLink(): void {

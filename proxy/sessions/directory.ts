@@ -2,7 +2,7 @@
  * The directory: every session Skyport knows, its owner and its binding. Ownership and binding are
  * in the registry before a client hears of them; times and counts follow within a second or so.
  */
-import type { Registry } from '../store/registry.js';
+import type { Registry, SessionRecord } from '../store/registry.js';
 import { Session, type SessionEvents } from './session.js';
 
 export class Directory {
@@ -11,17 +11,21 @@ export class Directory {
   /** Sessions with an attachment or a create under way, and open turns, per backend. */
   private readonly load = new Map<string, { loaded: Set<Session>; busy: Set<Session> }>();
   private readonly dirty = new Set<Session>();
+  /** Ids whose session is being wiped from its server: nobody has them until that is done. */
+  private readonly wiping = new Map<string, Promise<void>>();
   private readonly departed = new Map<string, { session: Session; at: number }>();
   private readonly sessionEvents: SessionEvents;
 
   /**
    * @param observer is told about turns and changes after the directory has counted them
    * @param failed is told when the registry refuses a write that nobody waits for
+   * @param wipe deletes a session from its server; false when that could not be done
    */
   constructor(
     private readonly registry: Registry,
     observer: SessionEvents,
     private readonly failed: (operation: string, error: unknown) => void,
+    private readonly wipe: (session: Session) => Promise<boolean> = () => Promise.resolve(true),
   ) {
     this.sessionEvents = {
       turnStarted: (session) => {
@@ -46,14 +50,11 @@ export class Directory {
         observer.changed(session);
       },
       unloaded: (session) => {
-        // Created and never used: no server has anything of it, and no list shows it.
-        if (session.turns === 0 && !session.creating && !session.deleted) {
-          this.remove(session).catch((error: unknown) => this.failed('remove', error));
-        }
+        if (session.turns === 0 && !session.used && !session.creating && !session.deleted) this.forget(session);
         observer.unloaded(session);
       },
     };
-    for (const record of registry.load()) this.index(new Session(record, this.sessionEvents));
+    for (const record of registry.load()) this.know(record);
   }
 
   get size(): number {
@@ -126,6 +127,11 @@ export class Directory {
     await this.registry.remove(session.id);
   }
 
+  /** Resolves when the id can be had again, or its session is known again; undefined when nothing is under way. */
+  wiped(id: string): Promise<void> | undefined {
+    return this.wiping.get(id);
+  }
+
   touched(session: Session): void {
     session.usedAt = Date.now();
     this.dirty.add(session);
@@ -156,6 +162,30 @@ export class Directory {
 
   private save(session: Session): void {
     this.registry.put(session.record()).catch((error: unknown) => this.failed('put', error));
+  }
+
+  /**
+   * Created, never used, and left: no list shows it, so its owner would never delete it. A server has a
+   * directory of it all the same, with the owner's paths in it, and gives that to whoever creates
+   * the id again (measured, runtime 1.0.85): the id is free when the directory is gone.
+   */
+  private forget(session: Session): void {
+    this.drop(session);
+    const wiping = this.wipe(session)
+      .then(async (wiped) => (wiped ? this.registry.remove(session.id) : this.know(session.record())))
+      .catch((error: unknown) => {
+        this.know(session.record());
+        this.failed('remove', error);
+      })
+      .finally(() => this.wiping.delete(session.id));
+    this.wiping.set(session.id, wiping);
+  }
+
+  /** A session of the registry: what was done on it is not known any more. */
+  private know(record: SessionRecord): void {
+    const session = new Session(record, this.sessionEvents);
+    session.used = true;
+    this.index(session);
   }
 
   private index(session: Session): void {

@@ -53,8 +53,13 @@ export class Prompts {
   }
 }
 
+/** Undefined also when the server sent something else under that name. */
 function requestIdOf(body: Buffer): string | undefined {
-  const { params } = JSON.parse(body.toString('utf8')) as { params?: { event?: { data?: { requestId?: unknown } } } };
-  const requestId = params?.event?.data?.requestId;
-  return typeof requestId === 'string' ? requestId : undefined;
+  try {
+    const { params } = JSON.parse(body.toString('utf8')) as { params?: { event?: { data?: { requestId?: unknown } } } };
+    const requestId = params?.event?.data?.requestId;
+    return typeof requestId === 'string' ? requestId : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -129,6 +129,8 @@ describe('SIGTERM', () => {
     await site.until((status) => status.sessions.byState.lingering === 1);
     const code = exit(site, 'SIGTERM');
     await site.skyport.logged((line) => line.event === 'draining');
+    const status = await site.skyport.cli(['status', '--json', '--config', site.skyport.configFile]);
+    expect(JSON.parse(status.stdout)).toMatchObject({ draining: true, sessions: { byState: { lingering: 1 } } });
     site.model.release('orphan');
     expect(await code).toBe(0);
     await site.skyport.run();

@@ -1,6 +1,7 @@
 /** More clients than a CLI server has connections for. */
 import net from 'node:net';
 import { expect, it } from 'vitest';
+import { startRuntime } from '../support/runtime.js';
 import { scopeOfEachTest } from '../support/scope.js';
 import { turn } from '../support/sdk.js';
 import { Site } from '../support/site.js';
@@ -61,8 +62,7 @@ it('a session takes as many clients as there may be links, and one more when one
 });
 
 it(`a CLI server without Skyport takes ${CONNECTIONS} of them`, async () => {
-  const site = await Site.start(scope, { servers: 0, spare: 1, managed: 1 });
-  const { port } = site.servers[0]!;
+  const { port } = scope.own(await startRuntime());
   const open = new Set<net.Socket>();
   const closed = new Promise<void>((resolve) => {
     for (let n = 0; n <= CONNECTIONS; n++) {

@@ -54,7 +54,7 @@ describe('an attachment', () => {
 
   it('passes a request of the server to its client, with the server\'s id as it was', () => {
     const attachment = attach(session, link, client);
-    request(attachment, '"text"'.slice(1, -1));
+    request(attachment, 'text');
     expect(client.asked[0]).toMatchObject({ attachment, link, idToken: '"text"' });
   });
 
@@ -228,11 +228,10 @@ describe('a held turn', () => {
     expect([held.state, held.heldUntil]).toEqual(['held', 35_000]);
   });
 
-  it('that vanishes with its link is gone, and the turn lost', () => {
+  it('is gone with its link', () => {
     link.lose();
-    expect([held.state, session.state]).toEqual(['gone', 'stored']);
-    expect(told).toContain('turn ended: client_gone');
-    expect(link.calls).toEqual([]);
+    expect([held.state, session.state, link.calls]).toEqual(['gone', 'stored', []]);
+    expect(told).toEqual(['turn started', 'turn ended: backend_lost', 'unloaded']);
   });
 });
 
@@ -477,5 +476,51 @@ describe('a residue whose client closes', () => {
     link.neighbours = 1;
     await clear({ ...residue, recipe: recipeOf({}) });
     expect(link.calls).toEqual([]);
+  });
+});
+
+describe('a prompt that nobody has answered', () => {
+  const MESSAGE = 'permission.requested';
+
+  it('is put again to the client that takes a held turn over, before what comes next', () => {
+    const attachment = attach(session, link, client);
+    startTurn(session);
+    event(attachment, MESSAGE, { requestId: 'r1' });
+    event(attachment, MESSAGE, { requestId: 'r2' });
+    event(attachment, 'permission.completed', { requestId: 'r1' });
+    attachment.vanished(0, LINGER, []);
+    expect(attachment.needsClient).toBe(true);
+    const back = new FakeClient(2);
+    attachment.adopt(back);
+    attachment.attached();
+    attachment.deliverUnanswered();
+    expect(back.events).toEqual([MESSAGE]);
+  });
+
+  it('that was answered while the client was being attached is not put again', () => {
+    const attachment = attach(session, link, client);
+    startTurn(session);
+    event(attachment, MESSAGE, { requestId: 'r1' });
+    attachment.vanished(0, LINGER, []);
+    const back = new FakeClient(2);
+    attachment.adopt(back);
+    event(attachment, 'permission.completed', { requestId: 'r1' });
+    attachment.attached();
+    attachment.deliverUnanswered();
+    expect(back.events).toEqual(['permission.completed']);
+  });
+
+  it('is forgotten with the session', () => {
+    const attachment = attach(session, link, client);
+    event(attachment, MESSAGE, { requestId: 'r1' });
+    attachment.gone();
+    expect(session.prompts.size).toBe(0);
+  });
+
+  it('without an id, or in an event that is no JSON, is none', () => {
+    const attachment = attach(session, link, client);
+    event(attachment, MESSAGE, {});
+    session.observe(MESSAGE, { buffer: Buffer.from('no json'), start: -1, body: 0, end: 7 });
+    expect(session.prompts.size).toBe(0);
   });
 });

@@ -143,7 +143,7 @@ export function recipeOf(params: object = {}, method: Recipe['method'] = 'sessio
 }
 
 /** A client attached to a session on a link, as it is after its create or resume was answered. */
-export function attach(session: Session, link: FakeLink, client: FakeClient, params: object = {}): Attachment {
+export function attach(session: Session, link: SessionLink, client: SessionClient, params: object = {}): Attachment {
   const attachment = new Attachment(session, client);
   attachment.take(link);
   session.add(attachment);
