@@ -22,9 +22,10 @@ export class Janitor {
   constructor(private readonly jobs: readonly Job[]) {}
 
   start(): void {
-    const now = Date.now();
+    // Monotonic: a wall clock that is set back must not stop the probes.
+    const now = performance.now();
     for (const job of this.jobs) this.due.set(job, now + job.every);
-    this.timer = setInterval(() => this.tick(Date.now()), TICK);
+    this.timer = setInterval(() => this.tick(performance.now()), TICK);
   }
 
   stop(): void {
@@ -35,14 +36,14 @@ export class Janitor {
     for (const job of this.jobs) {
       if (now < this.due.get(job)! || this.running.has(job)) continue;
       this.due.set(job, now + job.every);
-      void this.run(job, now);
+      void this.run(job);
     }
   }
 
-  private async run(job: Job, now: number): Promise<void> {
+  private async run(job: Job): Promise<void> {
     this.running.add(job);
     try {
-      await job.run(now);
+      await job.run(Date.now());
     } catch (error) {
       channels.bug.publish({ where: `janitor: ${job.name}`, error });
     } finally {

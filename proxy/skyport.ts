@@ -298,7 +298,7 @@ export class Skyport implements AdminActions {
 
   /** Deletes a session from its server. @returns false when the server cannot be asked */
   private async wipe({ id, backend: name }: Session): Promise<boolean> {
-    const link = await this.pool.bound(name)?.borrow(PLAIN, id);
+    const link = await this.pool.bound(name)?.links.borrow(PLAIN, id);
     if (!link || isRefusal(link) || 'kind' in link) return false;
     const answer = await link.call('session.delete', { sessionId: id }, WIPE_DEADLINE);
     return !isRefusal(answer) && answer.ok;

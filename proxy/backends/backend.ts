@@ -5,13 +5,14 @@
  * they are needed: the first `links.base` so that attachments are spread, further ones (up to
  * `links.max`) when a session's second client needs a link of its own.
  */
-import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
+import { isRefusal, type Refusal } from '../protocol/errors.js';
 import type { Frame } from '../wire/frame.js';
 import type { Peek } from '../wire/peek.js';
 import { channels } from '../channels.js';
 import { Health, type HealthOptions, type HealthState } from './health.js';
 import { dial, type Address, type ConnectResult, type DialFailure } from './dial.js';
 import type { Link } from './link.js';
+import { addTraffic, Links, type Traffic } from './links.js';
 import { takesNudges } from './nudge-probe.js';
 import { PLAIN, type Profile } from './profile.js';
 
@@ -49,11 +50,8 @@ export class Backend {
   private control: Link | undefined;
   private nudge = false;
   private closing = false;
-  private readonly links = new Set<Link>();
-  private readonly opening = new Map<Promise<Link | DialFailure>, string>();
+  readonly links: Links;
   private readonly handshakes = new Map<string, ConnectResult>();
-  /** Bytes and frames of links that are closed. */
-  private past = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0 };
 
   constructor(
     readonly name: string,
@@ -64,6 +62,13 @@ export class Backend {
     this.health = new Health(settings.health, (from, to, reason) => this.onHealth(from, to, reason), {
       mayEject: () => events.mayEject(this),
     });
+    const limits = (): BackendSettings['links'] => this.settings.links;
+    const up = (): boolean => this.up;
+    this.links = new Links({
+      get up() { return up(); },
+      get limits() { return limits(); },
+      open: (profile) => this.openLink(profile),
+    });
   }
 
   get up(): boolean {
@@ -73,23 +78,6 @@ export class Backend {
   /** May be given new sessions. */
   get eligible(): boolean {
     return this.up && !this.draining && !this.removed;
-  }
-
-  get linkCount(): number {
-    return this.links.size;
-  }
-
-  /** Attachments on its links. */
-  get attachedSessions(): number {
-    let attached = 0;
-    for (const link of this.links) attached += link.attached;
-    return attached;
-  }
-
-  get waiting(): number {
-    let waiting = 0;
-    for (const link of this.links) waiting += link.waiting;
-    return waiting;
   }
 
   /** Where it is now; a managed server changes its port and token at every start. */
@@ -127,57 +115,9 @@ export class Backend {
   async handshake(profile: Profile): Promise<ConnectResult | Refusal | DialFailure> {
     const known = this.handshakes.get(profile.key);
     if (known) return known;
-    const link = await this.borrow(profile);
+    const link = await this.links.borrow(profile);
     if (isRefusal(link) || 'kind' in link) return link;
     return link.connected!;
-  }
-
-  /** A link for a call that belongs to no attachment; not one on which `sessionId` is attached. */
-  async borrow(profile: Profile, sessionId = ''): Promise<Link | Refusal | DialFailure> {
-    for (;;) {
-      if (!this.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
-      const link = this.pick(profile.key, sessionId);
-      if (link) return link;
-      const opened = await this.more(profile);
-      if (isRefusal(opened) || 'kind' in opened) return this.pickAny(profile, sessionId) ?? opened;
-    }
-  }
-
-  /**
-   * A link for a new attachment. Alone on its link where possible: when its client leaves a shared
-   * session, closing that link is the only thing that makes a CLI server forget its hooks and
-   * commands (measured, runtime 1.0.85: a detach does not, while others are attached).
-   * @param shared the session has other attachments
-   * @param take is called with the link at the moment it is found, and takes the session's place on
-   *   it: a caller that did so only after waiting for the promise might find somebody else there
-   */
-  async acquire(
-    profile: Profile,
-    sessionId: string,
-    shared: boolean,
-    take: (link: Link) => void,
-  ): Promise<Link | Refusal | DialFailure> {
-    const { base, max } = this.settings.links;
-    const limit = shared ? max : Math.min(base, max);
-    for (;;) {
-      if (!this.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
-      let link = this.pick(profile.key, sessionId);
-      if (!link || (link.attached > 0 && this.total < limit)) {
-        const opened = await this.more(profile);
-        if (!isRefusal(opened) && !('kind' in opened)) continue;
-        link = this.pick(profile.key, sessionId) ?? this.pickAny(profile, sessionId);
-        if (!link) return opened;
-      }
-      take(link);
-      return link;
-    }
-  }
-
-  /** Closes links that nobody has used for a while; the last one of a profile goes, too. */
-  closeIdleLinks(now: number, idleMs: number): void {
-    for (const link of this.links) {
-      if (link.attached === 0 && link.waiting === 0 && now - link.idleSince > idleMs) link.close('idle');
-    }
   }
 
   close(reason: string): void {
@@ -186,72 +126,14 @@ export class Backend {
   }
 
   /** Totals over all links, also those that are closed. */
-  traffic(): { bytesIn: number; bytesOut: number; framesIn: number; framesOut: number } {
-    const sum = { ...this.past };
-    for (const link of this.links) addTraffic(sum, link);
+  traffic(): Traffic {
+    const sum = this.links.traffic();
     if (this.control) addTraffic(sum, this.control);
     return sum;
   }
 
   isControl(link: Link): boolean {
     return link === this.control;
-  }
-
-  /** Connections that the server counts, but for the control link. */
-  private get total(): number {
-    let total = this.opening.size;
-    for (const link of this.links) if (!link.transport.closed) total++;
-    return total;
-  }
-
-  private pick(profileKey: string, sessionId: string): Link | undefined {
-    let best: Link | undefined;
-    for (const link of this.links) {
-      if (link.profile !== profileKey || !link.free(sessionId)) continue;
-      if (!best || link.attached < best.attached) best = link;
-    }
-    return best;
-  }
-
-  /**
-   * No further link can be had: one of another profile that can decode the same tasks will do, and
-   * at worst one on which a client that left has left something of the session behind.
-   */
-  private pickAny(profile: Profile, sessionId: string): Link | undefined {
-    const wanted = JSON.stringify(profile.params.supportedTaskKinds);
-    const links = [...this.links].filter((link) => link.vacant(sessionId) && taskKindsOf(link.profile) === wanted);
-    links.sort((a, b) => Number(b.free(sessionId)) - Number(a.free(sessionId)) || a.attached - b.attached);
-    return links[0];
-  }
-
-  /** One more link of the profile, or one that is just being opened. */
-  private async more(profile: Profile): Promise<Link | Refusal | DialFailure> {
-    const { total } = this;
-    const underWay = [...this.opening].find(([, key]) => key === profile.key)?.[0];
-    const ofProfile = [...this.opening.values()].filter((key) => key === profile.key).length;
-    if (underWay && (total >= this.settings.links.base || ofProfile >= this.settings.links.base)) return underWay;
-    if (total >= this.settings.links.max) {
-      if (underWay) return underWay;
-      // All places are taken, some by links that are being opened for others: one of those may do.
-      if (!this.makeRoom()) return this.opening.keys().next().value ?? refuse('SKYPORT_SESSION_BUSY');
-    }
-    const opening = this.openLink(profile);
-    this.opening.set(opening, profile.key);
-    try {
-      return await opening;
-    } finally {
-      this.opening.delete(opening);
-    }
-  }
-
-  /** Closes a link that nobody uses, for one of another profile. */
-  private makeRoom(): boolean {
-    for (const link of this.links) {
-      if (!link.usable || link.attached > 0 || link.waiting > 0) continue;
-      link.close('its place is needed');
-      return true;
-    }
-    return false;
   }
 
   private async openLink(profile: Profile): Promise<Link | DialFailure> {
@@ -269,7 +151,7 @@ export class Backend {
     // The oldest goes first: a client may call itself whatever it likes, as often as it likes.
     if (this.handshakes.size > MAX_HANDSHAKES) this.handshakes.delete(this.handshakes.keys().next().value!);
     this.links.add(opened.link);
-    channels.backendLink.publish({ backend: this.name, change: 'opened', reason: 'needed', links: this.links.size });
+    channels.backendLink.publish({ backend: this.name, change: 'opened', reason: 'needed', links: this.links.count });
     return opened.link;
   }
 
@@ -337,15 +219,15 @@ export class Backend {
   }
 
   private onLinkClosed(link: Link, reason: string): void {
-    addTraffic(this.past, link);
+    const listed = this.links.delete(link);
     if (link === this.control) {
       this.control = undefined;
       // A server that went away takes its control link along: asking at once tells within a millisecond.
       if (this.health.state === 'up' && this.address && !this.closing) void this.probe();
       return;
     }
-    if (!this.links.delete(link)) return;
-    channels.backendLink.publish({ backend: this.name, change: 'closed', reason, links: this.links.size });
+    if (!listed) return;
+    channels.backendLink.publish({ backend: this.name, change: 'closed', reason, links: this.links.count });
   }
 
   private onOutcome(ok: boolean, reason: string): void {
@@ -370,22 +252,10 @@ export class Backend {
 
   private closeLinks(reason: string): void {
     this.control?.close(reason);
-    for (const link of [...this.links]) link.close(reason);
+    this.links.close(reason);
   }
-}
-
-function addTraffic(sum: { bytesIn: number; bytesOut: number; framesIn: number; framesOut: number }, link: Link): void {
-  sum.bytesIn += link.transport.bytesIn;
-  sum.bytesOut += link.transport.bytesOut;
-  sum.framesIn += link.transport.framesIn;
-  sum.framesOut += link.transport.framesOut;
 }
 
 function sameAddress(a: Address, b: Address): boolean {
   return a.host === b.host && a.port === b.port && a.token === b.token;
-}
-
-function taskKindsOf(profileKey: string): string | undefined {
-  if (profileKey === '') return undefined;
-  return JSON.stringify((JSON.parse(profileKey) as { supportedTaskKinds?: string[] }).supportedTaskKinds);
 }

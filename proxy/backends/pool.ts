@@ -5,6 +5,7 @@
 import { refuse, type Refusal } from '../protocol/errors.js';
 import { createPolicy, type Ask, type Candidate, type Policy, type PolicyName } from '../routing/policy.js';
 import { Backend, type BackendEvents, type BackendSettings } from './backend.js';
+import type { SessionLink } from '../sessions/attachment.js';
 import type { Address } from './dial.js';
 
 export interface StaticBackend extends BackendSettings {
@@ -88,12 +89,16 @@ export class Pool {
     return (picked && this.backends.get(picked.name)) ?? refuse('SKYPORT_NO_BACKEND');
   }
 
-  /** The backend of a name, also one that is leaving, as long as it answers. */
-  bound(name: string): Backend | undefined {
+  /**
+   * Where a session of this binding is to be found: a backend that is leaving, as long as it has the
+   * session loaded (on `link`) or no other has its name.
+   */
+  bound(name: string, link?: SessionLink): Backend | undefined {
     const backend = this.backends.get(name);
-    if (backend) return backend;
-    for (const leaving of this.leaving) if (leaving.name === name && leaving.up) return leaving;
-    return undefined;
+    for (const leaving of this.leaving) {
+      if (leaving.name === name && leaving.up && (link ? leaving.links.has(link) : !backend)) return leaving;
+    }
+    return backend;
   }
 
   /** Whether another backend could take over what this one fails at. */
@@ -173,7 +178,7 @@ export class Pool {
   tick(now: number, linkIdleMs: number): void {
     for (const backend of this.all()) {
       backend.tick(now);
-      backend.closeIdleLinks(now, linkIdleMs);
+      backend.links.closeIdle(now, linkIdleMs);
     }
     for (const backend of this.leaving) {
       if (!this.busy(backend)) this.removeNow(backend);
@@ -225,7 +230,7 @@ export class Pool {
   }
 
   private busy(backend: Backend): boolean {
-    return backend.attachedSessions > 0 || backend.waiting > 0;
+    return backend.links.attached > 0 || backend.links.waiting > 0;
   }
 
   private removeNow(backend: Backend): void {

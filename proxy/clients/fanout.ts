@@ -47,7 +47,7 @@ async function gather(ask: Ask, plan: ReadonlyMap<string, { method: string; para
     [...plan].map(async ([name, { method, params }]) => {
       const backend = client.services.pool.get(name);
       if (!backend) return;
-      const link = client.home(backend) ?? settled(client, backend, await backend.borrow(client.profile));
+      const link = client.home(backend) ?? settled(client, backend, await backend.links.borrow(client.profile));
       if (isRefusal(link)) return;
       const answer = await link.call(method, params, DEADLINE);
       if (!isRefusal(answer) && answer.ok) results.set(name, answer.result);

@@ -205,10 +205,10 @@ async function newLink(ask: Ask, session: Session, take: (link: Link) => void): 
   const { pool, directory } = client.services;
   const tried = new Set<string>();
   for (;;) {
-    const backend = pool.bound(session.backend);
+    const backend = pool.bound(session.backend, session.primary?.link);
     const shared = session.attachments.some((a) => a.live);
     const link = backend?.up
-      ? settled(client, backend, await backend.acquire(client.profile, session.id, shared, take))
+      ? settled(client, backend, await backend.links.acquire(client.profile, session.id, shared, take))
       : refuse('SKYPORT_BACKEND_UNAVAILABLE');
     if (!isRefusal(link) || !session.creating) return link;
     tried.add(session.backend);

@@ -53,7 +53,11 @@ function dispatchOn(ask: Ask, session: Session, link: Link): void {
   }
   if (ask.spec.opensTurn) {
     const idles = session.turn.sent();
-    ask.onEnd = (ok) => session.turn.answered(ok, idles);
+    ask.onEnd = (ok) => {
+      session.turn.answered(ok, idles);
+      // Nobody is attached any more: the server ends the turn, and nobody would see that.
+      if (!session.primary) session.turn.end('client_gone');
+    };
   }
   ask.forward(link, session.backend);
 }
@@ -63,11 +67,11 @@ async function findLink(client: Client, session: Session, attachment: Attachment
     const refusal = await restore(client, session);
     return refusal ?? (attachment.link as Link | undefined) ?? refuse('SKYPORT_SESSION_LOST');
   }
-  const backend = client.services.pool.bound(session.backend);
+  const backend = client.services.pool.bound(session.backend, session.primary?.link);
   if (!backend?.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
   const home = client.home(backend);
   if (home?.free(session.id)) return home;
-  return settled(client, backend, await backend.borrow(client.profile, session.id));
+  return settled(client, backend, await backend.links.borrow(client.profile, session.id));
 }
 
 /** Attaches again everybody whose attachment was lost with a link, the caller first, one after the other. */
@@ -87,14 +91,14 @@ async function restore(client: Client, session: Session): Promise<Refusal | unde
 
 async function restoreOne(attachment: Attachment, client: Client): Promise<Refusal | undefined> {
   const { session } = attachment;
-  const backend = client.services.pool.bound(session.backend);
+  const backend = client.services.pool.bound(session.backend, session.primary?.link);
   if (!backend?.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
   const owner = attachment.client as Client | undefined;
   const shared = session.attachments.some((a) => a !== attachment && a.live);
   const take = (found: Link): void => {
     if (attachment.state === 'lost') attachment.take(found);
   };
-  const link = readable(await backend.acquire(owner?.profile ?? client.profile, session.id, shared, take));
+  const link = readable(await backend.links.acquire(owner?.profile ?? client.profile, session.id, shared, take));
   if (isRefusal(link)) return link;
   if (attachment.link !== link) return undefined;
   owner?.settle(backend, link);
@@ -116,7 +120,7 @@ export function passToAny(ask: Ask): Refusal | undefined {
     return undefined;
   }
   ask.keep();
-  void backend.borrow(client.profile).then((found) => {
+  void backend.links.borrow(client.profile).then((found) => {
     const link = settled(client, backend, found);
     if (isRefusal(link)) ask.refuse(link);
     else ask.forward(link, backend.name);

@@ -118,6 +118,8 @@ export class Attachment {
   heldUntil = 0;
   /** Set while an attach or re-attach of ours is under way. */
   reattaching: Promise<Refusal | undefined> | undefined;
+  /** Its copy of the turn's end came before the primary's. */
+  sawIdle = false;
   /** Requests of the server that wait for a client to come back. */
   private unanswered: ServerRequest[] = [];
   /** Prompts that came before the client that has taken this attachment over. */
@@ -161,6 +163,13 @@ export class Attachment {
     if (this.state === 'detaching') return;
     this.client?.deliverEvent(frame);
     if (this.session.primary === this) this.session.observe(peek.eventType, frame);
+    else this.follow(peek.eventType);
+  }
+
+  /** Keeps in mind what the turn looks like from here, in case that it becomes the primary. */
+  private follow(eventType: string | undefined): void {
+    if (eventType === 'session.idle') this.sawIdle = true;
+    else if (eventType === 'user.message' || eventType === 'assistant.turn_start') this.sawIdle = false;
   }
 
   onRequest(frame: Frame, peek: Peek): void {

@@ -84,7 +84,11 @@ export class Session {
 
   remove(attachment: Attachment): void {
     const at = this.attachments.indexOf(attachment);
+    const next = this.primary;
+    const wasPrimary = at >= 0 && (!next || at < this.attachments.indexOf(next));
     if (at >= 0) this.attachments.splice(at, 1);
+    // Its copy of the idle event would have ended the turn; the next one has had it already.
+    if (wasPrimary && this.turn.open && next?.sawIdle) this.turn.seenIdle(false);
     // Nobody is attached: the server has killed the turn and unloaded the session (PROTOCOL: Sessions).
     if (!this.attachments.some((a) => a.live || a.state === 'detaching')) this.unloaded();
     this.changed();

@@ -216,3 +216,12 @@ it('the writes of two clients of one session go out in the order in which they c
   const links = site.fake.requests.filter((request) => request.params.sessionId === sessionId && request.method === 'session.send').map((request) => request.connection);
   expect(new Set(links).size).toBe(2);
 });
+
+it('a send to a session that nobody is attached to leaves no turn open', async () => {
+  const [first, second] = [await attached(), scope.own(await site.wire())];
+  await send(first, 'used, so that it is kept');
+  await first.result('session.detach', { sessionId });
+  expect((await send(second, 'from one who is not attached')).error).toBeUndefined();
+  const { sessions, backends } = await site.status();
+  expect([sessions.turnsOpen, backends[0]!.turnsOpen]).toEqual([0, 0]);
+});

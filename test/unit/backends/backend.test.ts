@@ -35,7 +35,7 @@ describe('a backend', () => {
     backend.setAddress({ host: '127.0.0.1', port: fake.port, token: 'wrong' }, 'configured');
     await until(() => news.downs.length > 0);
     expect([backend.up, backend.lastError]).toEqual([false, 'connect: AUTHENTICATION_FAILED']);
-    expect(nameOf(await backend.borrow(PLAIN))).toBe('SKYPORT_BACKEND_UNAVAILABLE');
+    expect(nameOf(await backend.links.borrow(PLAIN))).toBe('SKYPORT_BACKEND_UNAVAILABLE');
   });
 
   it('that drains or was removed is up, and gets nothing new', async () => {
@@ -49,7 +49,7 @@ describe('a backend', () => {
 
   it('passes on what the server tells everybody, once a link, and tells the control link apart', async () => {
     const { backend, news, fake } = await serve(scope);
-    linkOf(await backend.borrow(PLAIN));
+    linkOf(await backend.links.borrow(PLAIN));
     fake.broadcast('session.lifecycle', { sessionId: 's1' });
     await until(() => news.broadcasts.length === 2);
     expect(news.broadcasts.map(({ control }) => control).sort()).toEqual([false, true]);
@@ -57,10 +57,10 @@ describe('a backend', () => {
 
   it('counts the bytes of links that are closed, too', async () => {
     const { backend } = await serve(scope);
-    const link = linkOf(await backend.borrow(PLAIN));
+    const link = linkOf(await backend.links.borrow(PLAIN));
     const before = backend.traffic();
     link.close('idle');
-    await until(() => backend.linkCount === 0);
+    await until(() => backend.links.count === 0);
     expect(backend.traffic()).toEqual(before);
     expect(before.framesOut).toBeGreaterThan(0);
   });
@@ -71,14 +71,14 @@ describe('the links of a backend', () => {
     const { backend } = await serve(scope, { links: { base: 3, max: 8 } });
     const links = new Set<unknown>();
     for (let n = 1; n <= 7; n++) links.add(await attachTo(backend, sessionOf(`s${n}`).session));
-    expect([links.size, backend.linkCount, backend.attachedSessions]).toEqual([3, 3, 7]);
+    expect([links.size, backend.links.count, backend.links.attached]).toEqual([3, 3, 7]);
     expect([...links].map((link) => (link as Link).attached).sort()).toEqual([2, 2, 3]);
   });
 
   it('grow to the base, not beyond, when many come at once', async () => {
     const { backend, fake } = await serve(scope, { links: { base: 3, max: 8 } });
     await Promise.all(Array.from({ length: 20 }, (_, n) => attachTo(backend, sessionOf(`s${n}`).session)));
-    expect([backend.linkCount, backend.attachedSessions, fake.open]).toEqual([3, 20, 4]);
+    expect([backend.links.count, backend.links.attached, fake.open]).toEqual([3, 20, 4]);
   });
 
   it('are each one attachment\'s of a session, also beyond the base', async () => {
@@ -86,13 +86,13 @@ describe('the links of a backend', () => {
     const { session } = sessionOf();
     const links = [];
     for (let n = 0; n < 4; n++) links.push(await attachTo(backend, session));
-    expect([new Set(links).size, backend.linkCount]).toEqual([4, 4]);
+    expect([new Set(links).size, backend.links.count]).toEqual([4, 4]);
   });
 
   it('are each one attachment\'s of a session when several look for one at the same moment', async () => {
     const { backend } = await serve(scope, { links: { base: 2, max: 8 } });
     const { session } = sessionOf();
-    linkOf(await backend.borrow(PLAIN));
+    linkOf(await backend.links.borrow(PLAIN));
     const links = await Promise.all([1, 2, 3, 4, 5].map(() => attachTo(backend, session)));
     expect(new Set(links).size).toBe(5);
     expect(links.map((link) => linkOf(link).attached)).toEqual([1, 1, 1, 1, 1]);
@@ -103,7 +103,7 @@ describe('the links of a backend', () => {
     const { session } = sessionOf();
     for (let n = 0; n < 3; n++) await attachTo(backend, session);
     expect(await attachTo(backend, session)).toBe('SKYPORT_SESSION_BUSY');
-    expect([backend.linkCount, fake.open]).toEqual([3, 4]);
+    expect([backend.links.count, fake.open]).toEqual([3, 4]);
   });
 
   it('never exceed the maximum when many come at once', async () => {
@@ -111,7 +111,7 @@ describe('the links of a backend', () => {
     const { session } = sessionOf();
     const found = await Promise.all(Array.from({ length: 6 }, () => attachTo(backend, session)));
     expect(found.filter((one) => one === 'SKYPORT_SESSION_BUSY')).toHaveLength(3);
-    expect([backend.linkCount, fake.open]).toEqual([3, 4]);
+    expect([backend.links.count, fake.open]).toEqual([3, 4]);
   });
 
   it('that are alone are preferred for a session that is shared: closing one is the clean way to leave', async () => {
@@ -125,8 +125,8 @@ describe('the links of a backend', () => {
   it('are borrowed for calls without an attachment, but not the one the session is attached on', async () => {
     const { backend } = await serve(scope, { links: { base: 1, max: 4 } });
     const link = linkOf(await attachTo(backend, sessionOf('s1').session));
-    expect(await backend.borrow(PLAIN)).toBe(link);
-    expect(await backend.borrow(PLAIN, 's1')).not.toBe(link);
+    expect(await backend.links.borrow(PLAIN)).toBe(link);
+    expect(await backend.links.borrow(PLAIN, 's1')).not.toBe(link);
   });
 
   it('on which somebody left something are taken at the very last only', async () => {
@@ -155,20 +155,20 @@ describe('the links of a backend', () => {
   it('that nobody uses are closed after a while, and not before', async () => {
     const { backend } = await serve(scope);
     const used = linkOf(await attachTo(backend, sessionOf('s1').session));
-    const unused = linkOf(await backend.acquire(PLAIN, 's2', false, () => undefined));
+    const unused = linkOf(await backend.links.acquire(PLAIN, 's2', false, () => undefined));
     expect(unused).not.toBe(used);
-    backend.closeIdleLinks(unused.idleSince + 1_000, 1_000);
+    backend.links.closeIdle(unused.idleSince + 999, 1_000);
     expect(unused.usable).toBe(true);
-    backend.closeIdleLinks(unused.idleSince + 1_001, 1_000);
+    backend.links.closeIdle(unused.idleSince + 1_001, 1_000);
     expect([used.usable, unused.usable]).toEqual([true, false]);
-    await until(() => backend.linkCount === 1);
+    await until(() => backend.links.count === 1);
   });
 
   it('that were closed a moment ago are not handed out', async () => {
     const { backend } = await serve(scope);
-    const link = linkOf(await backend.borrow(PLAIN));
+    const link = linkOf(await backend.links.borrow(PLAIN));
     link.close('idle');
-    const next = linkOf(await backend.borrow(PLAIN));
+    const next = linkOf(await backend.links.borrow(PLAIN));
     expect(next).not.toBe(link);
     expect(await next.call('ping', {}, 20_000)).toMatchObject({ ok: true });
   });
@@ -186,23 +186,23 @@ describe('clients that tell a server different things', () => {
 
   it('have links of their own, whose connect says what they told', async () => {
     const { backend, fake } = await serve(scope);
-    const links = [await backend.borrow(PLAIN), await backend.borrow(AGENT), await backend.borrow(AGENT)];
+    const links = [await backend.links.borrow(PLAIN), await backend.links.borrow(AGENT), await backend.links.borrow(AGENT)];
     expect([links[1] === links[2], links[0] === links[1]]).toEqual([true, false]);
     expect(fake.requests.filter(({ method }) => method === 'connect').at(-1)!.params).toEqual({ supportedTaskKinds: ['agent'] });
   });
 
   it('push an unused link of another out, when there is room for no more', async () => {
     const { backend } = await serve(scope, { links: { base: 1, max: 2 } });
-    const first = linkOf(await backend.borrow(named('a')));
+    const first = linkOf(await backend.links.borrow(named('a')));
     const used = linkOf(await attachTo(backend, sessionOf().session, named('b')));
-    const third = linkOf(await backend.borrow(named('c')));
+    const third = linkOf(await backend.links.borrow(named('c')));
     expect([first.usable, used.usable, third.usable]).toEqual([false, true, true]);
-    await until(() => backend.linkCount === 2);
+    await until(() => backend.links.count === 2);
   });
 
   it('push an unused link of another out for an attachment, too', async () => {
     const { backend } = await serve(scope, { links: { base: 1, max: 2 } });
-    const first = linkOf(await backend.borrow(AGENT));
+    const first = linkOf(await backend.links.borrow(AGENT));
     linkOf(await attachTo(backend, sessionOf().session, named('b')));
     expect(linkOf(await attachTo(backend, sessionOf('s2').session, named('c'))).profile).toBe(named('c').key);
     expect(first.usable).toBe(false);
@@ -213,7 +213,7 @@ describe('clients that tell a server different things', () => {
     const first = linkOf(await attachTo(backend, sessionOf('s1').session, named('a')));
     await attachTo(backend, sessionOf('s2').session, AGENT);
     expect(await attachTo(backend, sessionOf('s3').session, named('c'))).toBe(first);
-    expect(await backend.borrow(named('d'))).toBe(first);
+    expect(await backend.links.borrow(named('d'))).toBe(first);
     expect(await backend.handshake(named('e'))).toMatchObject({ ok: true });
     expect(await attachTo(backend, sessionOf('s4').session, profile({ supportedTaskKinds: ['other'] }))).toBe('SKYPORT_SESSION_BUSY');
   });
@@ -222,10 +222,10 @@ describe('clients that tell a server different things', () => {
     const { backend, fake } = await serve(scope);
     const asked = fake.requests.length;
     expect(await backend.handshake(PLAIN)).toMatchObject({ ok: true, version: '1.0.85', taskKinds: ['agent', 'shell'] });
-    expect([fake.requests.length, backend.linkCount]).toEqual([asked, 0]);
+    expect([fake.requests.length, backend.links.count]).toEqual([asked, 0]);
     await backend.handshake(AGENT);
     await backend.handshake(AGENT);
-    expect(backend.linkCount).toBe(1);
+    expect(backend.links.count).toBe(1);
   });
 
   it('hear it however many others there were', async () => {
@@ -239,7 +239,7 @@ describe('clients that tell a server different things', () => {
     const { backend, fake } = await serve(scope);
     fake.answer('connect', () => ({ error: { code: -32602, message: 'no such kind' } }));
     expect(await backend.handshake(AGENT)).toEqual({ kind: 'answer', code: -32602, message: 'no such kind' });
-    expect(backend.linkCount).toBe(0);
+    expect(backend.links.count).toBe(0);
   });
 });
 
@@ -249,27 +249,27 @@ describe('a backend whose links break', () => {
     const { session } = sessionOf();
     await attachTo(backend, session);
     fake.dropConnections();
-    await until(() => backend.linkCount === 0);
-    expect([session.attachments.length, backend.attachedSessions]).toEqual([0, 0]);
+    await until(() => backend.links.count === 0);
+    expect([session.attachments.length, backend.links.attached]).toEqual([0, 0]);
     await fake.until(({ connection, method }) => connection > 3 && method === 'connect');
     expect([backend.up, news.downs]).toEqual([true, []]);
   });
 
   it('gives new links at once when its server still listens', async () => {
     const { backend, fake } = await serve(scope);
-    linkOf(await backend.borrow(PLAIN));
+    linkOf(await backend.links.borrow(PLAIN));
     fake.dropConnections();
-    await until(() => backend.linkCount === 0);
-    expect(linkOf(await backend.borrow(PLAIN)).usable).toBe(true);
+    await until(() => backend.links.count === 0);
+    expect(linkOf(await backend.links.borrow(PLAIN)).usable).toBe(true);
   });
 
   it('is down at once when its server has gone, and it did not hang', async () => {
     const { backend, news, fake } = await serve(scope);
-    linkOf(await backend.borrow(PLAIN));
+    linkOf(await backend.links.borrow(PLAIN));
     await fake.stop();
     await until(() => !backend.up);
     expect(news.downs).toEqual([{ reason: 'ECONNREFUSED', hung: false }]);
-    expect(nameOf(await backend.borrow(PLAIN))).toBe('SKYPORT_BACKEND_UNAVAILABLE');
+    expect(nameOf(await backend.links.borrow(PLAIN))).toBe('SKYPORT_BACKEND_UNAVAILABLE');
   });
 
   it('is up again when a probe finds the server back', async () => {
@@ -281,12 +281,12 @@ describe('a backend whose links break', () => {
     backend.tick(backend.health.nextProbeAt(performance.now()));
     await until(() => backend.up);
     expect(news.ups).toBe(2);
-    expect(linkOf(await backend.borrow(PLAIN)).usable).toBe(true);
+    expect(linkOf(await backend.links.borrow(PLAIN)).usable).toBe(true);
   });
 
   it('is down with its links closed when the server answers no more, and hangs', async () => {
     const { backend, news, fake } = await serve(scope, { health: QUICK });
-    const link = linkOf(await backend.borrow(PLAIN));
+    const link = linkOf(await backend.links.borrow(PLAIN));
     fake.hang();
     backend.tick(backend.health.nextProbeAt(performance.now()));
     await until(() => !backend.up);
@@ -297,14 +297,14 @@ describe('a backend whose links break', () => {
   it('is down when the server says that it shuts down', async () => {
     const { backend, news, fake } = await serve(scope);
     fake.answer('session.list', () => ({ error: { code: -32000, message: 'SERVER_SHUTTING_DOWN' } }));
-    expect(await linkOf(await backend.borrow(PLAIN)).call('session.list', {}, 20_000)).toMatchObject({ ok: false });
+    expect(await linkOf(await backend.links.borrow(PLAIN)).call('session.list', {}, 20_000)).toMatchObject({ ok: false });
     expect([backend.up, news.downs[0]?.reason]).toEqual([false, 'shutting down']);
   });
 
   it('stays in service whatever names the clients give their things', async () => {
     const { backend, fake } = await serve(scope);
     fake.answer('session.agent.select', ({ params }) => ({ error: { code: -32603, message: `Custom agent '${String(params['name'])}' not found` } }));
-    await linkOf(await backend.borrow(PLAIN)).call('session.agent.select', { name: 'SERVER_SHUTTING_DOWN' }, 20_000);
+    await linkOf(await backend.links.borrow(PLAIN)).call('session.agent.select', { name: 'SERVER_SHUTTING_DOWN' }, 20_000);
     expect(backend.up).toBe(true);
   });
 });
@@ -318,7 +318,7 @@ describe('another address', () => {
     expect([backend.up, link.usable]).toEqual([false, false]);
     await until(() => backend.up);
     expect(backend.version).toBe('2.0.0');
-    linkOf(await backend.borrow(PLAIN));
+    linkOf(await backend.links.borrow(PLAIN));
     expect(next.open).toBe(2);
   });
 
@@ -331,7 +331,7 @@ describe('another address', () => {
 
   it('that is none takes it out of service; a process that has ended does not hang', async () => {
     const { backend, news } = await serve(scope);
-    const link = linkOf(await backend.borrow(PLAIN));
+    const link = linkOf(await backend.links.borrow(PLAIN));
     backend.setAddress(undefined, 'exited with 1');
     expect([backend.up, link.usable, backend.lastError]).toEqual([false, false, 'exited with 1']);
     expect(news.downs).toEqual([{ reason: 'exited with 1', hung: false }]);
@@ -354,7 +354,7 @@ describe('another address', () => {
 describe('a backend that is closed', () => {
   it('leaves no connection behind, also not one that was just being opened', async () => {
     const { backend, fake } = await serve(scope);
-    linkOf(await backend.borrow(PLAIN));
+    linkOf(await backend.links.borrow(PLAIN));
     const gate = fake.gate('connect');
     const late = attachTo(backend, sessionOf().session, profile({ clientInfo: { name: 'late' } }));
     await gate.until(1);
@@ -382,7 +382,7 @@ describe('a new version', () => {
     backend.setAddress({ host: '127.0.0.1', port }, 'configured');
     await until(() => backend.up);
     expect(seen).toMatchObject([{ nudge: false }]);
-    const link = linkOf(await backend.borrow(PLAIN));
+    const link = linkOf(await backend.links.borrow(PLAIN));
     for (let n = 0; n < 5; n++) expect(await link.call('ping', {}, 20_000)).toMatchObject({ ok: true });
     expect(link.usable).toBe(true);
   });

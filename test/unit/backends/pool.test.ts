@@ -177,7 +177,7 @@ describe('a new configuration', () => {
     const site = new PoolUnderTest();
     const specs = await site.with({}, {});
     const backend = site.backend('b1');
-    const link = linkOf(await backend.borrow(PLAIN));
+    const link = linkOf(await backend.links.borrow(PLAIN));
     site.pool.setStatic([{ ...specs[0]!, weight: 9 }, specs[1]!]);
     expect([site.backend('b1'), backend.settings.weight, link.usable]).toEqual([backend, 9, true]);
   });
@@ -209,7 +209,7 @@ describe('a new configuration', () => {
   it('without a backend waits for the calls on it', async () => {
     const site = new PoolUnderTest();
     const specs = await site.with({}, {});
-    const link = linkOf(await site.backend('b1').borrow(PLAIN));
+    const link = linkOf(await site.backend('b1').links.borrow(PLAIN));
     const call = link.call('ping', {}, 20_000);
     site.pool.setStatic([specs[1]!]);
     site.tick();

@@ -61,7 +61,7 @@ export async function serve(scope: Scope, settings: Partial<BackendSettings> = {
 export async function attachTo(backend: Backend, session: Session, profile: Profile = PLAIN): Promise<Link | string> {
   const attachment = new Attachment(session, new FakeClient());
   const shared = session.attachments.some((one) => one.live);
-  const found = await backend.acquire(profile, session.id, shared, (link) => {
+  const found = await backend.links.acquire(profile, session.id, shared, (link) => {
     attachment.take(link);
     session.add(attachment);
   });

@@ -114,6 +114,6 @@ export class Front {
   /** Breaks every connection to the server, and waits until that has been seen. */
   async loseLinks(): Promise<void> {
     this.fake.dropConnections();
-    await until(() => this.services.pool.get('b1')!.linkCount === 0);
+    await until(() => this.services.pool.get('b1')!.links.count === 0);
   }
 }

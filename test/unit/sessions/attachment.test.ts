@@ -95,6 +95,25 @@ describe('the session\'s state', () => {
     expect(told).toEqual(['turn started', 'turn ended: idle']);
   });
 
+  it('ends the turn when the first is gone before its copy of an idle event that the next has had', () => {
+    const first = attach(session, link, client);
+    const second = attach(session, other, new FakeClient(2));
+    startTurn(session);
+    event(second, 'session.idle');
+    first.gone();
+    expect(told).toEqual(['turn started', 'turn ended: idle']);
+  });
+
+  it('keeps a turn open that the next has seen begin', () => {
+    const first = attach(session, link, client);
+    const second = attach(session, other, new FakeClient(2));
+    event(second, 'session.idle');
+    event(second, 'user.message');
+    startTurn(session);
+    first.gone();
+    expect(session.turn.open).toBe(true);
+  });
+
   it('stays busy over the idle of an autopilot that goes on', () => {
     const attachment = attach(session, link, client);
     startTurn(session);
