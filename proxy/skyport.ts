@@ -3,29 +3,25 @@
  * that knows everyone.
  */
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { parseAddress, parseBackendUrl } from '../config/address.js';
+import { parseAddress } from '../config/address.js';
 import { changes } from '../config/changes.js';
-import { formatProblem, hasErrors, type Problem } from '../config/problem.js';
+import { formatProblem } from '../config/problem.js';
 import type { SkyportConfig } from '../config/schema.js';
 import { ConfigWatcher, type Reload } from '../config/watch.js';
 import type { AdminActions, DrainReport, ReloadReport, SessionFilter, SessionRow, UnknownBackend } from './admin/actions.js';
 import { createAdmin, type AdminServer } from './admin/server.js';
-import type { BackendSettings } from './backends/backend.js';
 import { PLAIN } from './backends/profile.js';
-import { Pool, type StaticBackend } from './backends/pool.js';
+import { Pool } from './backends/pool.js';
 import { channels } from './channels.js';
 import { createUpgrade, listenHttp, listenTcp, type Bound } from './clients/listeners.js';
 import { Roster } from './clients/roster.js';
 import type { Services } from './clients/services.js';
-import { Fleet, type FleetOptions } from './fleet/supervisor.js';
-import { Guard } from './guard/guard.js';
+import { Fleet } from './fleet/supervisor.js';
 import { isRefusal } from './protocol/errors.js';
-import type { RuleName } from './protocol/method.js';
 import { OPENABLE_RULES } from './guard/rules.js';
 import { Authenticator } from './identity/authenticator.js';
 import { LoginThrottle } from './identity/throttle.js';
-import { loadTokens, type TokenTable } from './identity/tokens-file.js';
+import type { TokenTable } from './identity/tokens-file.js';
 import { Janitor } from './janitor.js';
 import { createHttp } from './observe/http.js';
 import { Log } from './observe/log.js';
@@ -34,6 +30,7 @@ import type { Snapshot } from './observe/snapshot.js';
 import { packageVersion } from './package.js';
 import { describe, drainReport, sessionRows } from './report.js';
 import { Directory } from './sessions/directory.js';
+import { fleetOptions, guardOf, managedSettings, readTokens, staticBackends, tokenFiles } from './settings.js';
 import type { Session } from './sessions/session.js';
 import { EmbeddedRegistry } from './store/embedded.js';
 
@@ -324,70 +321,6 @@ const VERSION = packageVersion();
 
 /** Milliseconds a server has to delete a session. */
 const WIPE_DEADLINE = 10_000;
-
-function guardOf(config: SkyportConfig, workingDirectory: string | undefined): Guard {
-  return new Guard({
-    profile: config.guard.profile,
-    open: config.guard.open as Record<string, readonly RuleName[]>,
-    workingDirectory,
-  });
-}
-
-function readTokens(config: SkyportConfig): { table?: TokenTable; problems: string[] } {
-  const file = config.identity.tokens_file;
-  if (file === undefined) return { problems: [] };
-  const { tokens, problems } = loadTokens(file);
-  return { table: tokens, problems: errorsOf(problems) };
-}
-
-function errorsOf(problems: readonly Problem[]): string[] {
-  return hasErrors(problems) ? problems.filter((problem) => problem.severity === 'error').map(formatProblem) : [];
-}
-
-function tokenFiles(config: SkyportConfig): string[] {
-  return config.identity.tokens_file === undefined ? [] : [config.identity.tokens_file];
-}
-
-function settings(config: SkyportConfig): Pick<BackendSettings, 'health' | 'links' | 'maxFrame'> {
-  const { health, links } = config;
-  return {
-    health: { ...health, slowStart: health.slow_start },
-    links: { base: links.base, max: links.max },
-    maxFrame: MAX_BACKEND_FRAME,
-  };
-}
-
-/** A server's answer to a history read may be larger than anything a client may send. */
-const MAX_BACKEND_FRAME = 512 * 1024 * 1024;
-
-function managedSettings(config: SkyportConfig): BackendSettings {
-  return { ...settings(config), weight: config.fleet.weight, maxSessions: config.fleet.max_sessions, backup: false };
-}
-
-function staticBackends(config: SkyportConfig): StaticBackend[] {
-  return config.backends.map(({ name, url, token, weight, max_sessions, backup }) => ({
-    ...settings(config),
-    name,
-    address: { ...parseBackendUrl(url)!, token },
-    weight,
-    maxSessions: max_sessions,
-    backup,
-  }));
-}
-
-function fleetOptions(config: SkyportConfig): FleetOptions {
-  const { count, command, env, working_directory, start_timeout, stop_timeout, restart_backoff } = config.fleet;
-  return {
-    count,
-    command,
-    env,
-    workingDirectory: working_directory,
-    directory: join(config.store.path, 'servers'),
-    startTimeout: start_timeout,
-    stopTimeout: stop_timeout,
-    restartBackoff: restart_backoff,
-  };
-}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,0 +1,81 @@
+/**
+ * What the configuration means to each room: the operators' keys on one side, the rooms' own options
+ * on the other.
+ */
+import { join } from 'node:path';
+import { parseBackendUrl } from '../config/address.js';
+import { formatProblem, hasErrors, type Problem } from '../config/problem.js';
+import type { SkyportConfig } from '../config/schema.js';
+import type { BackendSettings } from './backends/backend.js';
+import type { StaticBackend } from './backends/pool.js';
+import type { FleetOptions } from './fleet/supervisor.js';
+import { Guard } from './guard/guard.js';
+import { loadTokens, type TokenTable } from './identity/tokens-file.js';
+import type { RuleName } from './protocol/method.js';
+
+/** @param workingDirectory the one in force: a change of it waits for a restart */
+export function guardOf(config: SkyportConfig, workingDirectory: string | undefined): Guard {
+  return new Guard({
+    profile: config.guard.profile,
+    open: config.guard.open as Record<string, readonly RuleName[]>,
+    workingDirectory,
+  });
+}
+
+/** The tokens file, if there is one; printable problems, of which any means that it cannot be used. */
+export function readTokens(config: SkyportConfig): { table?: TokenTable; problems: string[] } {
+  const file = config.identity.tokens_file;
+  if (file === undefined) return { problems: [] };
+  const { tokens, problems } = loadTokens(file);
+  return { table: tokens, problems: errorsOf(problems) };
+}
+
+function errorsOf(problems: readonly Problem[]): string[] {
+  return hasErrors(problems) ? problems.filter((problem) => problem.severity === 'error').map(formatProblem) : [];
+}
+
+/** Files that are read besides the configuration. */
+export function tokenFiles(config: SkyportConfig): string[] {
+  return config.identity.tokens_file === undefined ? [] : [config.identity.tokens_file];
+}
+
+function settings(config: SkyportConfig): Pick<BackendSettings, 'health' | 'links' | 'maxFrame'> {
+  const { health, links } = config;
+  return {
+    health: { ...health, slowStart: health.slow_start },
+    links: { base: links.base, max: links.max },
+    maxFrame: MAX_BACKEND_FRAME,
+  };
+}
+
+/** A server's answer to a history read may be larger than anything a client may send. */
+const MAX_BACKEND_FRAME = 512 * 1024 * 1024;
+
+export function managedSettings(config: SkyportConfig): BackendSettings {
+  return { ...settings(config), weight: config.fleet.weight, maxSessions: config.fleet.max_sessions, backup: false };
+}
+
+export function staticBackends(config: SkyportConfig): StaticBackend[] {
+  return config.backends.map(({ name, url, token, weight, max_sessions, backup }) => ({
+    ...settings(config),
+    name,
+    address: { ...parseBackendUrl(url)!, token },
+    weight,
+    maxSessions: max_sessions,
+    backup,
+  }));
+}
+
+export function fleetOptions(config: SkyportConfig): FleetOptions {
+  const { count, command, env, working_directory, start_timeout, stop_timeout, restart_backoff } = config.fleet;
+  return {
+    count,
+    command,
+    env,
+    workingDirectory: working_directory,
+    directory: join(config.store.path, 'servers'),
+    startTimeout: start_timeout,
+    stopTimeout: stop_timeout,
+    restartBackoff: restart_backoff,
+  };
+}
