@@ -92,7 +92,7 @@ describe('SIGTERM', () => {
     await wire.closed;
     expect(wire.events('last-words').filter((event) => event.type === 'assistant.message').map((event) => event.data.content))
       .toEqual(['answer 1: [[hold:term]]']);
-    expect(wire.events('last-words').at(-1)?.type).toBe('session.idle');
+    expect(wire.events('last-words').map((event) => event.type)).toContain('session.idle');
     expect(await code).toBe(0);
   });
 
