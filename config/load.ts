@@ -44,6 +44,18 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env, o
   return { config, problems: inFileOrder(problems) };
 }
 
+/**
+ * Where the control socket is according to a configuration that may have mistakes elsewhere.
+ * @returns undefined when the file cannot be read that far
+ */
+export function controlSocket(file: string, env: NodeJS.ProcessEnv): string | undefined {
+  const source = readSource(file, env);
+  if (source.broken || source.problems.some(({ key }) => /^(admin|store)\b/.test(key))) return undefined;
+  const { admin, store } = (source.value ?? {}) as Record<string, unknown>;
+  const parsed = schema.safeParse(withoutEmptySections({ admin, store }, root));
+  return parsed.data && resolve(dirname(resolve(file)), parsed.data.admin.socket);
+}
+
 /** A variable is always a text; where the schema wants a number or a flag, a text that is one is taken as such. */
 function parse(value: unknown, source: Source): z.ZodSafeParseResult<SkyportConfig> {
   const first = schema.safeParse(value, { reportInput: true });

@@ -104,9 +104,9 @@ const sessions = z.strictObject({
     .meta({ 'x-later': ['skyport', 'shared'] }).describe('Where the history of sessions is kept: on each CLI server\'s own disk.'),
   linger: duration('0s', '1h').prefault('30s').describe('How long a running turn goes on after its last client vanished.'),
   max_active_per_backend: whole(1, 1_000_000).optional()
-    .meta({ 'x-not-in-force': true }).describe('The most loaded sessions on one backend.'),
+    .describe('The most sessions that one backend has loaded. Beyond it the one that was used longest ago and is idle is unloaded, unseen by its clients, and loaded again with its next message; when none is idle, a newcomer waits. Left out: no limit.'),
   idle_timeout: duration('1s', '30d').optional()
-    .meta({ 'x-not-in-force': true }).describe('Unload a session that was not used for this long.'),
+    .describe('A session that is idle for this long is unloaded in the same way. Left out: never.'),
   ttl: duration('1m', '3650d').optional()
     .meta({ 'x-not-in-force': true }).describe('Delete a session that was not used for this long.'),
   writers: z.enum(['queue', 'reject', 'free']).optional()

@@ -70,7 +70,8 @@ class YamlSource implements Source {
 
   constructor(readonly file: string, text: string, env: NodeJS.ProcessEnv | undefined, problems: Problem[]) {
     this.problems = problems;
-    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, logLevel: 'silent', version: '1.2' });
+    // `silent` would also keep a second document secret, and what stands in it.
+    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, logLevel: 'error', version: '1.2' });
     // yaml's own texts may quote the file, and what it quotes may be a secret.
     let broken = problems.length > 0;
     visit(this.#document, {

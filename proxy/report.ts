@@ -133,5 +133,7 @@ function describeMember(member: MemberStatus, linksMax: number): BackendSnapshot
 }
 
 function stateOf(session: Session): ReportedState {
-  return session.state === 'creating' ? 'live' : session.state;
+  const { state } = session;
+  if (state === 'creating') return 'live';
+  return state === 'asleep' ? 'stored' : state;
 }

@@ -30,6 +30,7 @@ import type { Snapshot } from './observe/snapshot.js';
 import { packageVersion } from './package.js';
 import { describe, drainReport, sessionRows } from './report.js';
 import { Directory } from './sessions/directory.js';
+import { Places } from './sessions/places.js';
 import { fleetOptions, guardOf, managedSettings, readTokens, staticBackends, tokenFiles } from './settings.js';
 import type { Session } from './sessions/session.js';
 import { EmbeddedRegistry } from './store/embedded.js';
@@ -39,6 +40,7 @@ export class Skyport implements AdminActions {
   private readonly metrics: Metrics;
   private readonly registry: EmbeddedRegistry;
   private readonly directory: Directory;
+  private readonly places: Places;
   private readonly pool: Pool;
   private readonly services: Services;
   private readonly fleet: Fleet;
@@ -70,9 +72,13 @@ export class Skyport implements AdminActions {
       turnStarted: (session) => channels.turnStarted.publish({ sessionId: session.id, owner: session.owner, backend: session.backend }),
       turnEnded: (session, outcome, durationMs) =>
         channels.turnEnded.publish({ sessionId: session.id, owner: session.owner, backend: session.backend, outcome, durationMs }),
-      changed: () => undefined,
+      changed: () => this.places.tell(),
       unloaded: () => undefined,
     }, (operation, error) => channels.registryError.publish({ operation, message: String(error) }), (session) => this.wipe(session));
+    this.places = new Places(this.directory, () => this.config.sessions.max_active_per_backend, (session, reason) => {
+      const { id: sessionId, owner, backend, epoch } = session;
+      channels.sessionDetached.publish({ sessionId, owner, backend, epoch, reason });
+    });
     const roster = new Roster();
     this.pool = new Pool(config.routing.policy, this.directory, {
       onBroadcast: (backend, link, frame, peeked) => {
@@ -98,6 +104,7 @@ export class Skyport implements AdminActions {
     const workspaces = config.fleet.working_directory;
     this.services = {
       directory: this.directory,
+      places: this.places,
       pool: this.pool,
       roster,
       throttle: new LoginThrottle(),
@@ -116,6 +123,7 @@ export class Skyport implements AdminActions {
     this.janitor = new Janitor([
       { name: 'health', every: 50, run: () => this.pool.tick(performance.now(), this.config.links.idle_close) },
       { name: 'linger', every: 250, run: (now) => this.releaseHeld(now) },
+      { name: 'idle sessions', every: 500, run: (now) => this.sleepIdle(now) },
       { name: 'handshakes', every: 1_000, run: (now) => this.endHandshakes(now) },
       { name: 'registry', every: 1_000, run: () => this.flush() },
       { name: 'throttle', every: 60_000, run: (now) => this.services.throttle.sweep(now) },
@@ -217,6 +225,11 @@ export class Skyport implements AdminActions {
         if (attachment.state === 'held' && now >= attachment.heldUntil) void attachment.release();
       }
     }
+  }
+
+  private async sleepIdle(now: number): Promise<void> {
+    const { idle_timeout } = this.config.sessions;
+    if (idle_timeout !== undefined) await this.places.sweep(now, idle_timeout);
   }
 
   private endHandshakes(now: number): void {

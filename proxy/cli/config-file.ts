@@ -1,7 +1,7 @@
 /** Which config a command means, and how its mistakes are told. */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { loadConfig } from '../../config/load.js';
+import { controlSocket, loadConfig } from '../../config/load.js';
 import { formatProblem, hasErrors, type Problem } from '../../config/problem.js';
 import type { SkyportConfig } from '../../config/schema.js';
 import { OPENABLE_RULES } from '../guard/rules.js';
@@ -51,13 +51,16 @@ export interface SocketOptions {
 }
 
 /**
- * Where the Skyport that is meant listens for commands: `--socket`, or what its config says.
- * @throws CommandError when the config has mistakes
+ * Where the Skyport that is meant listens for commands: `--socket`, or what its config says. A running
+ * one is in force with an older config while the file has mistakes, and only its own environment may have
+ * the variables of the file, so what has nothing to do with the socket may be wrong.
+ * @throws CommandError when the config does not tell
  */
 export function adminSocket({ config: given, socket }: SocketOptions, terminal: Terminal): string {
   if (socket !== undefined) return resolve(terminal.cwd, socket);
-  const { config, problems } = readConfig(given, terminal);
-  if (config !== undefined) return config.admin.socket;
+  const { file, config, problems } = readConfig(given, terminal);
+  const told = config?.admin.socket ?? controlSocket(file, terminal.env);
+  if (told !== undefined) return told;
   const texts = problems.filter(({ severity }) => severity === 'error').map(formatProblem);
   throw new CommandError([...texts, 'The config tells where the running Skyport is reached; --socket PATH does without it.'].join('\n'), EXIT.usage);
 }

@@ -13,7 +13,7 @@ import { frameOf } from '../wire/frame.js';
 import { peek } from '../wire/peek.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
-import { changeOf, passOn, settled } from './passage.js';
+import { changeOf, isAsleep, passOn, restore, settled } from './passage.js';
 import { ownerOfNew, permit, rename, rewrite } from './requests.js';
 
 /** What every CLI server takes (PROTOCOL: Sessions). */
@@ -103,7 +103,13 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
     if (!ok && fresh && session.creating) void forgetNew(session, ask);
   };
   if (client.closed) return ask.giveUp();
-  const place = await takePlace(ask, session);
+  session.seenAt = Date.now();
+  await session.dozing;
+  // Whoever else is attached must not miss what the newcomer begins.
+  if (isAsleep(session)) await restore(client, session, client.attachments.get(session.id));
+  const room = await client.services.places.take(session);
+  if (isRefusal(room)) return ask.refuse(room);
+  const place = await takePlace(ask, session).finally(room);
   if (isRefusal(place)) return ask.refuse(place);
   const { attachment, link } = place;
   if (client.closed) {
@@ -245,6 +251,11 @@ function announce(ask: Ask, session: Session, fresh: boolean, kind: Place['kind'
 
 /** `session.detach` and `session.destroy`. Without an attachment the answer is the runtime's (measured, 1.0.85). */
 export function detach(ask: Ask, session: Session): Refusal | undefined {
+  if (session.dozing) {
+    ask.keep();
+    void session.dozing.then(() => detach(ask, session));
+    return undefined;
+  }
   const attachment = ask.client.attachments.get(session.id);
   if (!attachment || attachment.state === 'lost') {
     attachment?.gone();

@@ -6,12 +6,13 @@ import type { DialFailure } from '../backends/dial.js';
 import { parseAnswer, type Link } from '../backends/link.js';
 import type { Backend } from '../backends/backend.js';
 import { isAmendment } from '../sessions/amendments.js';
+import { readsHistory } from '../sessions/hidden-events.js';
 import { reattach } from '../sessions/recipe.js';
 import type { Attachment } from '../sessions/attachment.js';
 import type { Session } from '../sessions/session.js';
 import { channels } from '../channels.js';
-import { frameOf } from '../wire/frame.js';
-import { peek } from '../wire/peek.js';
+import { frameOf, type Frame } from '../wire/frame.js';
+import { peek, type Peek } from '../wire/peek.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
 
@@ -21,6 +22,8 @@ export function passOn(ask: Ask, session: Session): undefined {
   const order = spec.order !== 'none' && spec.longWith.some((key) => ask.scan.paramKeys.includes(key)) ? 'long' : spec.order;
   if (spec.order !== 'none') ask.client.services.directory.touched(session);
   if (spec.life === undefined) session.used = true;
+  session.seenAt = Date.now();
+  if (spec.order !== 'none') session.stirred = true;
   // A read that overtakes the create of its session would find nothing.
   if (order === 'none' && !session.creating) send(ask, session);
   else ask.line(session, order === 'none' ? 'long' : order, () => send(ask, session));
@@ -33,6 +36,11 @@ function send(ask: Ask, session: Session): void {
     return;
   }
   const { client } = ask;
+  if (session.dozing) {
+    ask.keep();
+    void session.dozing.then(() => send(ask, session));
+    return;
+  }
   const attachment = client.attachments.get(session.id);
   if (attachment && attachment.state !== 'lost' && attachment.link && !attachment.reattaching) {
     dispatchOn(ask, session, attachment.link as Link);
@@ -47,19 +55,29 @@ function send(ask: Ask, session: Session): void {
 
 function dispatchOn(ask: Ask, session: Session, link: Link): void {
   if (ask.done) return;
-  if (isAmendment(ask.spec.name)) {
-    const params = ask.params();
-    ask.onEnd = (ok) => ok && session.amendments.note(ask.spec.name, params);
-  }
-  if (ask.spec.opensTurn) {
-    const idles = session.turn.sent();
-    ask.onEnd = (ok) => {
-      session.turn.answered(ok, idles);
-      // Nobody is attached any more: the server ends the turn, and nobody would see that.
-      if (!session.primary) session.turn.end('client_gone');
-    };
-  }
+  const { spec } = ask;
+  const params = isAmendment(spec.name) ? ask.params() : undefined;
+  const idles = spec.opensTurn ? session.turn.sent() : 0;
+  const before = ask.onEnd;
+  session.calls++;
+  ask.onEnd = (ok) => {
+    session.calls--;
+    if (ok && params) session.amendments.note(spec.name, params);
+    if (spec.opensTurn) session.turn.answered(ok, idles);
+    // Nobody is attached any more: the server ends the turn, and nobody would see that.
+    if (spec.opensTurn && !session.primary) session.turn.end('client_gone');
+    before?.(ok);
+  };
+  if (session.hidden.any && readsHistory(spec.name)) ask.hook = (frame, peeked) => stripHidden(ask, session, frame, peeked);
   ask.forward(link, session.backend);
+}
+
+/** A history without what is there only because Skyport unloaded the session meanwhile. */
+function stripHidden(ask: Ask, session: Session, frame: Frame, peeked: Peek): boolean {
+  const answer = parseAnswer(frame, peeked);
+  if (isRefusal(answer) || !answer.ok) return true;
+  ask.result(session.hidden.strip(answer.result));
+  return false;
 }
 
 async function findLink(client: Client, session: Session, attachment: Attachment | undefined): Promise<Link | Refusal> {
@@ -67,6 +85,8 @@ async function findLink(client: Client, session: Session, attachment: Attachment
     const refusal = await restore(client, session);
     return refusal ?? (attachment.link as Link | undefined) ?? refuse('SKYPORT_SESSION_LOST');
   }
+  // Others have it attached, so on a server it would be loaded: it has to be, for this call as well.
+  if (isAsleep(session)) await restore(client, session);
   const backend = client.services.pool.bound(session.backend, session.primary?.link);
   if (!backend?.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
   const home = client.home(backend);
@@ -74,10 +94,15 @@ async function findLink(client: Client, session: Session, attachment: Attachment
   return settled(client, backend, await backend.links.borrow(client.profile, session.id));
 }
 
+/** Everybody's attachment was lost with a link, or was put to sleep. */
+export function isAsleep(session: Session): boolean {
+  return session.attachments.length > 0 && session.attachments.every((a) => a.state === 'lost');
+}
+
 /** Attaches again everybody whose attachment was lost with a link, the caller first, one after the other. */
-async function restore(client: Client, session: Session): Promise<Refusal | undefined> {
+export async function restore(client: Client, session: Session, except?: Attachment): Promise<Refusal | undefined> {
   const own = client.attachments.get(session.id);
-  const lost = session.attachments.filter((a) => a.state === 'lost' || a.reattaching);
+  const lost = session.attachments.filter((a) => (a.state === 'lost' || a.reattaching) && a !== except);
   lost.sort((a, b) => Number(b === own) - Number(a === own));
   let refusal: Refusal | undefined;
   for (const attachment of lost) {
@@ -93,6 +118,18 @@ async function restoreOne(attachment: Attachment, client: Client): Promise<Refus
   const { session } = attachment;
   const backend = client.services.pool.bound(session.backend, session.primary?.link);
   if (!backend?.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
+  const place = await client.services.places.take(session);
+  if (isRefusal(place)) return place;
+  try {
+    return await restoreOn(attachment, client, backend);
+  } finally {
+    place();
+  }
+}
+
+async function restoreOn(attachment: Attachment, client: Client, backend: Backend): Promise<Refusal | undefined> {
+  const { session } = attachment;
+  const reason = session.slept ? 'woken by a call' : 'its backend came back';
   const owner = attachment.client as Client | undefined;
   const shared = session.attachments.some((a) => a !== attachment && a.live);
   const take = (found: Link): void => {
@@ -104,7 +141,7 @@ async function restoreOne(attachment: Attachment, client: Client): Promise<Refus
   owner?.settle(backend, link);
   const refusal = await reattach(attachment, link);
   if (!refusal) {
-    channels.sessionResumed.publish({ ...changeOf(session), clientId: owner?.id, reason: 'its backend came back' });
+    channels.sessionResumed.publish({ ...changeOf(session), clientId: owner?.id, reason });
   }
   return refusal;
 }

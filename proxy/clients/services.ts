@@ -4,6 +4,7 @@ import type { Guard } from '../guard/guard.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import type { LoginThrottle } from '../identity/throttle.js';
 import type { Directory } from '../sessions/directory.js';
+import type { Places } from '../sessions/places.js';
 import type { Roster } from './roster.js';
 
 export interface Limits {
@@ -17,6 +18,7 @@ export interface Limits {
 
 export interface Services {
   readonly directory: Directory;
+  readonly places: Places;
   readonly pool: Pool;
   readonly roster: Roster;
   readonly throttle: LoginThrottle;

@@ -106,7 +106,9 @@ export class Log {
     this.#on(channels.sessionDetached, session('debug', 'session_detached'));
     this.#on(channels.sessionDeleted, session('info', 'session_deleted'));
     this.#on(channels.turnEnded, ({ sessionId, owner, backend, durationMs, outcome }) =>
-      this.#line(outcome === 'backend_lost' ? 'warn' : 'info', 'turn_ended', { sessionId, owner, backend, durationMs, outcome }));
+      this.#line(outcome === 'backend_lost' ? 'warn' : 'info', 'turn_ended', {
+        sessionId, owner, backend, durationMs: Math.round(durationMs), outcome,
+      }));
   }
 
   #subscribeBackends(): void {

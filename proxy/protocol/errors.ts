@@ -147,6 +147,11 @@ export const ERRORS = {
     meaning: 'Every CLI server is down, draining or full.',
     remedy: 'Try again later; `skyport status` shows why.',
   },
+  SKYPORT_BACKEND_FULL: {
+    code: -32076, side: 'backend', retryable: true, message: 'The CLI server of this session has no place for it now',
+    meaning: '`sessions.max_active_per_backend` sessions are loaded on the CLI server, and none of them became idle while this one waited.',
+    remedy: 'Try again later, raise the limit, or add CLI servers.',
+  },
   SKYPORT_BACKEND_UNAVAILABLE: {
     code: -32071, side: 'backend', retryable: true, message: 'The CLI server of this session is unavailable',
     meaning: 'The session is bound to a CLI server that is down, ejected or no longer configured.',

@@ -9,6 +9,8 @@
  *    │  │              ▼ ▼ link broke                    ▼       ▼
  *    │  └──re-attach── lost ───client left──▶ gone ◀── detaching (session.detach on its link)
  *    └─────refused by the server─────────────▶ gone
+ *
+ *   attached ──its session is put to sleep──▶ dozing ──detached──▶ lost, until the next call
  */
 import { frameOf, type Frame } from '../wire/frame.js';
 import type { Peek } from '../wire/peek.js';
@@ -17,7 +19,7 @@ import type { Session } from './session.js';
 import { lostTurnEvents } from './lost-turn.js';
 import { stripParams, type Recipe } from './recipe.js';
 
-export type AttachmentState = 'attaching' | 'attached' | 'held' | 'detaching' | 'lost' | 'gone';
+export type AttachmentState = 'attaching' | 'attached' | 'held' | 'dozing' | 'detaching' | 'lost' | 'gone';
 
 /** How a CLI server answered a call of ours. */
 export type Answer =
@@ -134,8 +136,34 @@ export class Attachment {
   take(link: SessionLink): void {
     this.state = 'attaching';
     this.link = link;
+    this.session.slept = false;
     link.attach(this.session.id, this);
     if (this.session.turn.open) link.watch(this.session);
+    this.session.changed();
+  }
+
+  /**
+   * Its session is about to be unloaded to make room (hibernation.ts). What the server says of that
+   * is not for the client: nothing happened, as far as it is concerned.
+   */
+  doze(): void {
+    if (this.state === 'attached') this.state = 'dozing';
+  }
+
+  /** The server refused to unload it. */
+  wake(): void {
+    if (this.state !== 'dozing') return;
+    this.state = 'attached';
+    if (!this.client) void this.release();
+  }
+
+  /** The server has unloaded it; the next call brings it back. */
+  asleep(): void {
+    if (this.state !== 'dozing') return;
+    this.state = 'lost';
+    this.session.slept = true;
+    this.leaveLink();
+    if (!this.client) this.gone();
   }
 
   attached(): void {
@@ -160,7 +188,7 @@ export class Attachment {
   }
 
   onEvent(frame: Frame, peek: Peek): void {
-    if (this.state === 'detaching') return;
+    if (this.state === 'detaching' || this.state === 'dozing') return;
     this.client?.deliverEvent(frame);
     if (this.session.primary === this) this.session.observe(peek.eventType, frame);
     else this.follow(peek.eventType);
@@ -178,7 +206,7 @@ export class Attachment {
     const idToken = frame.buffer.toString('utf8', peek.idStart, peek.idEnd);
     const body = Buffer.from(frame.buffer.subarray(frame.body, frame.end));
     const request: ServerRequest = { attachment: this, link, idToken, body };
-    if (this.client && this.state !== 'detaching') this.client.ask(request);
+    if (this.client && this.state !== 'detaching' && this.state !== 'dozing') this.client.ask(request);
     // A hook may be what keeps a tool from running: while a turn is held, its questions wait.
     else if (this.state === 'held') this.unanswered.push(request);
     else link.refuseRequest(idToken, refuse('SKYPORT_CLIENT_GONE'));
@@ -244,8 +272,8 @@ export class Attachment {
       this.gone();
       return;
     }
-    // The answer to an attach that is still under way brings us back here.
-    if (this.state === 'attaching') return;
+    // The answer to an attach or a detach that is still under way brings us back here.
+    if (this.state === 'attaching' || this.state === 'dozing') return;
     const shared = this.session.attachments.some((a) => a !== this && a.live);
     // A call that waits on the link may be waiting for these.
     for (const { idToken } of this.unanswered.splice(0)) link.refuseRequest(idToken, refuse('SKYPORT_CLIENT_GONE'));
@@ -301,5 +329,6 @@ export class Attachment {
     this.link = undefined;
     link?.unwatch(this.session);
     link?.forget(this.session.id, this);
+    if (link) this.session.changed();
   }
 }

@@ -8,8 +8,8 @@ import { Session, type SessionEvents } from './session.js';
 export class Directory {
   private readonly sessions = new Map<string, Session>();
   private readonly owners = new Map<string, Set<Session>>();
-  /** Sessions with an attachment or a create under way, and open turns, per backend. */
-  private readonly load = new Map<string, { loaded: Set<Session>; busy: Set<Session> }>();
+  /** Per backend: sessions with an attachment, those that the server has loaded, those with an open turn. */
+  private readonly load = new Map<string, Load>();
   private readonly dirty = new Set<Session>();
   /** Ids whose session is being wiped from its server: nobody has them until that is done. */
   private readonly wiping = new Map<string, Promise<void>>();
@@ -44,9 +44,9 @@ export class Directory {
         observer.turnEnded(session, outcome, ms);
       },
       changed: (session) => {
-        const { loaded } = this.loadOf(session.backend);
-        if (!session.deleted && (session.attachments.length > 0 || session.creating)) loaded.add(session);
-        else loaded.delete(session);
+        const { attached, loaded } = this.loadOf(session.backend);
+        set(attached, session, !session.deleted && (session.attachments.length > 0 || session.creating));
+        set(loaded, session, !session.deleted && session.loaded);
         observer.changed(session);
       },
       unloaded: (session) => {
@@ -82,13 +82,18 @@ export class Directory {
     return this.load.get(backend)?.loaded.size ?? 0;
   }
 
+  /** The sessions that a backend has in memory. */
+  loadedOn(backend: string): ReadonlySet<Session> {
+    return this.load.get(backend)?.loaded ?? NONE;
+  }
+
   turnsOpen(backend: string): number {
     return this.load.get(backend)?.busy.size ?? 0;
   }
 
   /** Sessions with attachments, over all backends. */
   *live(): IterableIterator<Session> {
-    for (const { loaded } of this.load.values()) yield* loaded;
+    for (const { attached } of this.load.values()) yield* attached;
   }
 
   /**
@@ -114,6 +119,7 @@ export class Directory {
   /** Binds a session that was never stored on its old backend to another one. */
   async rebind(session: Session, backend: string): Promise<void> {
     this.load.get(session.backend)?.loaded.delete(session);
+    this.load.get(session.backend)?.attached.delete(session);
     session.backend = backend;
     session.epoch++;
     session.changed();
@@ -203,14 +209,15 @@ export class Directory {
     owned?.delete(session);
     if (owned?.size === 0) this.owners.delete(session.owner);
     const load = this.load.get(session.backend);
+    load?.attached.delete(session);
     load?.loaded.delete(session);
     load?.busy.delete(session);
     this.dirty.delete(session);
   }
 
-  private loadOf(backend: string): { loaded: Set<Session>; busy: Set<Session> } {
+  private loadOf(backend: string): Load {
     let load = this.load.get(backend);
-    if (!load) this.load.set(backend, (load = { loaded: new Set(), busy: new Set() }));
+    if (!load) this.load.set(backend, (load = { attached: new Set(), loaded: new Set(), busy: new Set() }));
     return load;
   }
 }
@@ -219,3 +226,14 @@ export class Directory {
 const REMEMBERED = 5_000;
 
 const NONE: ReadonlySet<Session> = new Set();
+
+interface Load {
+  readonly attached: Set<Session>;
+  readonly loaded: Set<Session>;
+  readonly busy: Set<Session>;
+}
+
+function set(sessions: Set<Session>, session: Session, member: boolean): void {
+  if (member) sessions.add(session);
+  else sessions.delete(session);
+}

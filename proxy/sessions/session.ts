@@ -5,12 +5,16 @@ import type { Frame } from '../wire/frame.js';
 import type { SessionRecord } from '../store/registry.js';
 import type { Attachment, SessionLink } from './attachment.js';
 import { Amendments } from './amendments.js';
+import { HiddenEvents } from './hidden-events.js';
 import { WriteOrder } from './order.js';
 import { Prompts } from './prompts.js';
 import { Turn, type TurnOutcome } from './turn.js';
 
-/** busy: a turn is open; lingering: one is open for a client that vanished; lost: to be re-attached. */
-export type SessionState = 'creating' | 'busy' | 'lingering' | 'idle' | 'lost' | 'stored';
+/**
+ * busy: a turn is open; lingering: one is open for a client that vanished; lost: its server went away
+ * under it; asleep: unloaded to make room. The next call brings back what is lost or asleep.
+ */
+export type SessionState = 'creating' | 'busy' | 'lingering' | 'idle' | 'lost' | 'asleep' | 'stored';
 
 export interface SessionEvents {
   turnStarted(session: Session): void;
@@ -35,6 +39,18 @@ export class Session {
   readonly amendments = new Amendments();
   readonly turn: Turn;
   readonly prompts = new Prompts();
+  /** Events that exist only because Skyport unloaded the session; they are kept out of history reads. */
+  readonly hidden = new HiddenEvents();
+  /** Calls that were passed on and not answered yet. */
+  calls = 0;
+  /** When a client last called anything on it, milliseconds since the epoch; only in memory. */
+  seenAt = Date.now();
+  /** Something was done with it since it was loaded. */
+  stirred = true;
+  /** It was put to sleep, and nothing has brought it back yet. */
+  slept = false;
+  /** Settles when the session has been put to sleep, or has not. */
+  dozing: Promise<void> | undefined;
   /** Links on which the server keeps what a detached client registered, for as long as it is loaded. */
   readonly residues = new Set<SessionLink>();
   /** A call was made on it, or may have been: a server may keep what it wrote, also without a turn. */
@@ -63,10 +79,20 @@ export class Session {
     return { id, owner, backend, epoch, createdAt, usedAt, turns };
   }
 
+  /** A CLI server has it in memory, or will in a moment. */
+  get loaded(): boolean {
+    return this.creating || this.resident;
+  }
+
+  /** It has a place on a link. */
+  get resident(): boolean {
+    return this.attachments.some((a) => a.link !== undefined);
+  }
+
   get state(): SessionState {
     if (this.creating) return 'creating';
     if (this.attachments.length === 0) return 'stored';
-    if (!this.attachments.some((a) => a.live || a.state === 'detaching')) return 'lost';
+    if (!this.resident) return this.slept ? 'asleep' : 'lost';
     if (this.attachments.some((a) => a.state === 'held')) return 'lingering';
     return this.turn.open ? 'busy' : 'idle';
   }
@@ -90,7 +116,7 @@ export class Session {
     // Its copy of the idle event would have ended the turn; the next one has had it already.
     if (wasPrimary && this.turn.open && next?.sawIdle) this.turn.seenIdle(false);
     // Nobody is attached: the server has killed the turn and unloaded the session (PROTOCOL: Sessions).
-    if (!this.attachments.some((a) => a.live || a.state === 'detaching')) this.unloaded();
+    if (!this.attachments.some((a) => a.live || a.link)) this.unloaded();
     this.changed();
   }
 
@@ -140,6 +166,7 @@ export class Session {
 
   private turnOpened(): void {
     this.turns++;
+    this.stirred = true;
     this.usedAt = Date.now();
     for (const attachment of this.attachments) attachment.link?.watch(this);
     this.events.turnStarted(this);

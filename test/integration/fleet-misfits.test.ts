@@ -86,7 +86,7 @@ describe('a server that', () => {
   });
 
   it('ignores SIGTERM is killed after stop_timeout', async () => {
-    rig = new FleetRig({ stopTimeout: 200 });
+    rig = new FleetRig({ stopTimeout: 1_000 });
     rig.update({ command: rig.script('server.cjs', `process.on('SIGTERM', () => console.log('no')); ${LISTENING}`) });
     rig.start();
     const server = await rig.readyAgain('managed-1');

@@ -20,7 +20,7 @@ describe('limits of a client', () => {
   beforeAll(async () => {
     site = await FakeSite.start(suite, {
       users: ['alice', 'bob', 'carol'],
-      config: { limits: { max_frame: '128KiB', requests_per_client: 3, sessions_per_user: 2, handshake_timeout: '300ms' } },
+      config: { limits: { max_frame: '128KiB', requests_per_client: 3, sessions_per_user: 2, handshake_timeout: '1s' } },
     });
   });
 

@@ -26,7 +26,11 @@ async function answers(session: CopilotSession): Promise<string[]> {
   return events.flatMap((event) => (event.type === 'assistant.message' && event.data.content !== '' ? [event.data.content] : []));
 }
 
-const outcomes = (site: Site) => site.skyport.log.filter((line) => line.event === 'turn_ended').map((line) => line.outcome);
+/** How the turns ended; the log is written a little later than the status tells of it. */
+async function outcomes(site: Site): Promise<unknown[]> {
+  await site.skyport.logged((line) => line.event === 'turn_ended');
+  return site.skyport.log.filter((line) => line.event === 'turn_ended').map((line) => line.outcome);
+}
 
 describe('a turn whose client vanished', () => {
   it('is held and completes: its answer is in the history', async () => {
@@ -37,7 +41,7 @@ describe('a turn whose client vanished', () => {
     await lingering(site);
     site.model.release('alone');
     await nobodyThere(site);
-    expect(outcomes(site)).toEqual(['idle']);
+    expect(await outcomes(site)).toEqual(['idle']);
     const back = await site.client().resumeSession('held', site.session());
     expect(await answers(back)).toEqual(['answer 1: finish this [[hold:alone]]']);
     expect((await turn(back, 'thanks')).text).toBe('answer 2: thanks');
@@ -143,7 +147,7 @@ describe('a turn whose client vanished', () => {
     await lingering(site);
     site.model.release('hers');
     await nobodyThere(site);
-    expect(outcomes(site)).toEqual(['idle']);
+    expect(await outcomes(site)).toEqual(['idle']);
   });
 
   it('is ended when nobody came back in time', async () => {
@@ -151,8 +155,7 @@ describe('a turn whose client vanished', () => {
     const client = await turnOf(site, 'given-up', '[[hold:given-up]]');
     await site.model.asked('[[hold:given-up]]');
     client.destroy();
-    await site.skyport.logged((line) => line.event === 'turn_ended');
-    expect(outcomes(site)).toEqual(['client_gone']);
+    expect(await outcomes(site)).toEqual(['client_gone']);
     site.model.release('given-up');
     const back = await site.client().resumeSession('given-up', site.session());
     expect(await answers(back)).toEqual([]);
@@ -163,8 +166,7 @@ describe('a turn whose client vanished', () => {
     const client = await turnOf(site, 'dropped', '[[hold:dropped]]');
     await site.model.asked('[[hold:dropped]]');
     client.destroy();
-    await site.skyport.logged((line) => line.event === 'turn_ended');
-    expect(outcomes(site)).toEqual(['client_gone']);
+    expect(await outcomes(site)).toEqual(['client_gone']);
     site.model.release('dropped');
   });
 });
@@ -177,7 +179,7 @@ describe('a turn whose client left in good order', () => {
     expect(await client.result(method, { sessionId: 'left' })).toMatchObject({ success: true });
     await client.stop();
     await nobodyThere(site);
-    expect(outcomes(site)).toEqual(['client_gone']);
+    expect(await outcomes(site)).toEqual(['client_gone']);
     site.model.release('left');
     expect(await answers(await site.client().resumeSession('left', site.session()))).toEqual([]);
   });

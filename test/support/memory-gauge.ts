@@ -29,6 +29,8 @@ const door = http.createServer(async (ask, answer) => {
 });
 door.listen(process.env.MEMORY_GAUGE);
 door.unref();
+// Removes the socket.
+process.on('exit', () => door.close());
 `;
 
 export class MemoryGauge {

@@ -13,7 +13,7 @@ import { Model } from './model.js';
 import { startRuntime, type Runtime } from './runtime.js';
 import type { Scope } from './scope.js';
 import { sdkClient, sessionConfig, type CopilotClient } from './sdk.js';
-import { SkyportUnderTest, type ConfigFile } from './skyport.js';
+import { freePorts, SkyportUnderTest, type ConfigFile } from './skyport.js';
 import { WireClient } from './wire-client.js';
 
 export interface SiteOptions {
@@ -52,8 +52,9 @@ export class Site {
   /** @param scope stops all of it, and every client, when it closes */
   static async start(scope: Scope, { servers = 0, spare = 0, managed = 0, tokens = USERS, config = {} }: SiteOptions): Promise<Site> {
     const model = scope.own(await Model.start());
-    const numbers = Array.from({ length: servers + spare }, (_, index) => index + 1);
-    const runtimes = await Promise.all(numbers.map(async (n) => scope.own(await startRuntime({ token: `token-of-server-${n}` }))));
+    // Ports that stay theirs while they are down.
+    const ports = await freePorts(servers + spare);
+    const runtimes = await Promise.all(ports.map(async (port, index) => scope.own(await startRuntime({ port, token: `token-of-server-${index + 1}` }))));
     const skyport = scope.own(await SkyportUnderTest.start((place) => {
       const work = path.join(place.directory, 'work');
       mkdirSync(work);

@@ -4,7 +4,7 @@
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -198,13 +198,27 @@ function parseLine(line: string): LogLine | undefined {
   }
 }
 
-/** Ports that nobody listens on now. */
+/** Ports of one worker of the tests. The system gives none of them to whoever asks for any port. */
+const BAND = { first: 16_000 + (Number(process.env.VITEST_POOL_ID ?? 0) % 2) * 8_000, size: 8_000 };
+let nextInBand = Math.floor(Math.random() * BAND.size);
+
+/**
+ * Ports that nobody listens on now, nor will before they are used: they come from a band that is
+ * shared with nobody who would take a port in between.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => new Promise<net.Server>((resolve) => {
-    const server = net.createServer();
-    server.listen(0, '127.0.0.1', () => resolve(server));
-  })));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = BAND.first + (nextInBand++ % BAND.size);
+    if (await isFree(port)) ports.push(port);
+  }
   return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }

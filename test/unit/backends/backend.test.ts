@@ -285,9 +285,10 @@ describe('a backend whose links break', () => {
   });
 
   it('is down with its links closed when the server answers no more, and hangs', async () => {
-    const { backend, news, fake } = await serve(scope, { health: QUICK });
+    const { backend, news, fake } = await serve(scope);
     const link = linkOf(await backend.links.borrow(PLAIN));
     fake.hang();
+    backend.update({ ...SETTINGS, health: QUICK });
     backend.tick(backend.health.nextProbeAt(performance.now()));
     await until(() => !backend.up);
     expect(news.downs).toMatchObject([{ hung: true }]);

@@ -9,6 +9,7 @@ import { Authenticator, type Logins } from '../../../proxy/identity/authenticato
 import { LoginThrottle, type FailureVerdict } from '../../../proxy/identity/throttle.js';
 import { tokenIdOf, type TokenTable } from '../../../proxy/identity/tokens-file.js';
 import { Directory } from '../../../proxy/sessions/directory.js';
+import { Places } from '../../../proxy/sessions/places.js';
 import { FakeServer } from '../../support/fake-server.js';
 import type { Scope } from '../../support/scope.js';
 import { WireClient } from '../../support/wire-client.js';
@@ -65,6 +66,7 @@ export class Front {
     });
     this.services = {
       directory, pool, roster,
+      places: new Places(directory, () => undefined, () => undefined),
       throttle: new Impatient(),
       authenticator: new Authenticator(options.logins ?? { anonymous: 'alice' }),
       guard: new Guard({ profile: 'trusted', open: {} }),
