@@ -53,6 +53,8 @@ export class Skyport implements AdminActions {
   private admin: AdminServer | undefined;
   private ready = false;
   private stopping: Promise<void> | undefined;
+  /** The configuration of the last reload, when it was not taken for its tokens. */
+  private rejected: SkyportConfig | undefined;
   private lastReload: ReloadReport = { ok: true, problems: [] };
 
   /**
@@ -128,7 +130,7 @@ export class Skyport implements AdminActions {
       { name: 'registry', every: 1_000, run: () => this.flush() },
       { name: 'throttle', every: 60_000, run: (now) => this.services.throttle.sweep(now) },
     ]);
-    this.watcher = new ConfigWatcher(file, (reload) => this.onReload(reload), () => tokenFiles(this.config), {
+    this.watcher = new ConfigWatcher(file, (reload) => this.onReload(reload), () => this.watchedTokens(), {
       rules: OPENABLE_RULES,
     });
   }
@@ -249,6 +251,8 @@ export class Skyport implements AdminActions {
   private onReload({ config, problems }: Reload): void {
     const tokens = config ? readTokens(config) : { problems: [] };
     const errors = [...problems.filter((problem) => problem.severity === 'error').map(formatProblem), ...tokens.problems];
+    // Its tokens file may be what is missing yet.
+    this.rejected = errors.length > 0 ? config : undefined;
     if (!config || errors.length > 0) {
       this.lastReload = { ok: false, problems: errors };
       channels.configRejected.publish({ file: this.file, problems: errors });
@@ -258,6 +262,10 @@ export class Skyport implements AdminActions {
     this.apply(config, 'table' in tokens ? tokens.table : undefined);
     this.lastReload = { ok: true, problems: problems.map(formatProblem), reloaded, needsRestart };
     channels.configReloaded.publish({ file: this.file, reloaded, needsRestart });
+  }
+
+  private watchedTokens(): string[] {
+    return [this.config, this.rejected].flatMap((config) => (config ? tokenFiles(config) : []));
   }
 
   /** What needs a restart keeps its value in `this.config`, so that the next reload still tells of it. */

@@ -1,5 +1,6 @@
 /** The configuration is edited while clients are connected, as an operator does it. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scopeOfEachTest } from '../support/scope.js';
 import { Recording, turn } from '../support/sdk.js';
@@ -97,6 +98,20 @@ describe('a mistake in the file', () => {
     expect((line.problems as string[]).join('\n')).toMatch(/tokens\.yaml:\d+:\d+/);
     expect((await wire.call('ping')).error).toBeUndefined();
     expect((await (await site.wire('bob')).call('ping')).error).toBeUndefined();
+  });
+});
+
+describe('a tokens file that the configuration names before it is there', () => {
+  it('is taken, with the configuration, when it appears', async () => {
+    const site = await Site.start(scope, { servers: 1 });
+    const directory = path.dirname(site.skyport.configFile);
+    const made = await site.skyport.cli(['token', 'carol', '--append', path.join(directory, 'made.yaml')]);
+    const named = await edit(site, (config) => { config.identity = { tokens_file: './later.yaml' }; });
+    expect(named).toMatchObject({ event: 'config_rejected', problems: [expect.stringContaining('later.yaml:1:1: error: cannot be read')] });
+    const line = await reload(site, () => renameSync(path.join(directory, 'made.yaml'), path.join(directory, 'later.yaml')));
+    expect(line).toMatchObject({ event: 'config_reloaded', reloaded: ['identity.tokens_file'] });
+    const wire = scope.own(await WireClient.tcp(site.skyport.address));
+    expect((await wire.login(made.stdout.trim())).error).toBeUndefined();
   });
 });
 

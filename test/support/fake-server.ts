@@ -98,6 +98,11 @@ export class FakeServer {
     return [...this.connections.values()].filter((one) => one.sessions.has(sessionId)).map((one) => one.number);
   }
 
+  /** Sessions that have a connection attached now. */
+  get attachedSessions(): number {
+    return new Set([...this.connections.values()].flatMap((one) => [...one.sessions])).size;
+  }
+
   /** Answers a method only after that many milliseconds. */
   delay(method: string, milliseconds: number): void {
     this.delays.set(method, milliseconds);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -191,9 +191,30 @@ test('without --socket the config names the socket', async () => {
   expect(terminal.stdout).toContain('Skyport 9.8.7');
 });
 
-test('a config with mistakes is told, and how to do without', async () => {
-  writeFileSync(join(directory, 'skyport.yaml'), 'limits: { clients: many }\n');
+test('mistakes that have nothing to do with the socket do not keep a command from a running Skyport', async () => {
+  await running();
+  const mistakes = 'limits: { clients: many }\nbackends: [{ name: a, url: "tcp://h:1", token: "${NOT_SET_HERE}" }]\n';
+  writeFileSync(join(directory, 'skyport.yaml'), `${mistakes}admin: { socket: ./s.sock }\n`);
+  expect(await runCommandLine(['status'], terminal)).toBe(0);
+  expect(terminal.stdout).toContain('Skyport 9.8.7');
+  expect(terminal.stderr).toBe('');
+});
+
+test('with mistakes elsewhere the socket is found by the store as well', async () => {
+  socket = join(directory, 'state', 'skyport.sock');
+  mkdirSync(join(directory, 'state'));
+  await running();
+  writeFileSync(join(directory, 'skyport.yaml'), 'store: { path: ./state }\nlimits: { clients: many }\n');
+  expect(await runCommandLine(['status'], terminal)).toBe(0);
+});
+
+test.each([
+  ['admin: { sockte: ./s.sock }', 'skyport.yaml:1:10: error: admin.sockte'],
+  ['store: { path: "${NOT_SET_HERE}" }', 'skyport.yaml:1:16: error: store.path'],
+  ['store: [', 'skyport.yaml:2:1: error: '],
+])('a config that does not tell the socket is told, and how to do without: %s', async (text, mistake) => {
+  writeFileSync(join(directory, 'skyport.yaml'), `${text}\n`);
   expect(await runCommandLine(['status'], terminal)).toBe(2);
-  expect(terminal.stderr).toContain('skyport.yaml:1:20: error: limits.clients');
+  expect(terminal.stderr).toContain(mistake);
   expect(terminal.stderr).toContain('--socket PATH');
 });
