@@ -41,7 +41,7 @@ the rule, neither repeats a value.
 - The built-in tools of a session (\`bash\`, \`view\`, \`edit\`…) run as the server's user. Whoever may answer
   permission prompts, and with a \`provider\` of their own even choose what the model says, can run commands
   on the host through them. Where users do not trust each other, give each a server of their own
-  (\`fleet.isolation: per_user\`) and put it into a container.
+  (today that is a Skyport of their own, too: [security.md](security.md)), and put it into a container.
 - Directories are compared by their text. A symbolic link that a session's tool has made is followed.
 - A \`provider\` and remote MCP servers are addresses that the *server* connects to. Limit its network where
   that matters.

@@ -12,7 +12,7 @@ export function snapshotMetrics(book: MetricBook, loopDelay: LoopDelay): (snapsh
   const ready = book.gauge('skyport_ready', '1 while /readyz answers 200: a backend is up and Skyport is not draining.');
   const draining = book.gauge('skyport_draining', '1 while Skyport takes no new clients and waits for running turns to finish.');
   const clients = book.gauge('skyport_clients', 'Open client connections, with and without a finished handshake.', ['authenticated']);
-  const sessions = book.gauge('skyport_sessions', 'Sessions by state: `live` attached, `idle` loaded without a turn, `busy` in a turn, `lingering` held for a client that vanished, `stored` on disk only, `lost` without the backend it had.', ['state']);
+  const sessions = book.gauge('skyport_sessions', 'Sessions by state: `live` being created, `idle` attached without a turn, `busy` in a turn, `lingering` held for a client that vanished, `stored` on its server\'s disk only, `lost` without the backend it had.', ['state']);
   const attached = book.gauge('skyport_sessions_attached', 'Sessions with at least one attached client.');
   const registered = book.gauge('skyport_registry_sessions', 'Sessions recorded in the registry, of all users.');
   const turnsOpen = book.gauge('skyport_turns_open', 'Turns under way.');

@@ -5,9 +5,9 @@
  */
 
 /**
- * Where a session stands: `live` attached and loaded, `idle` loaded without a turn or an attachment,
- * `busy` a turn is open, `lingering` held for a client that vanished, `stored` on disk only,
- * `lost` its backend went away and it has not been resumed.
+ * Where a session stands: `live` being created, `idle` attached without a turn, `busy` a turn is open,
+ * `lingering` held for a client that vanished, `stored` on its server's disk only, `lost` its backend
+ * went away and it has not been resumed.
  */
 export const SESSION_STATES = ['live', 'idle', 'busy', 'lingering', 'stored', 'lost'] as const;
 export type SessionState = (typeof SESSION_STATES)[number];
