@@ -108,7 +108,7 @@ const sessions = z.strictObject({
   idle_timeout: duration('1s', '30d').optional()
     .describe('A session that is idle for this long is unloaded in the same way. Left out: never.'),
   ttl: duration('1m', '3650d').optional()
-    .meta({ 'x-not-in-force': true }).describe('Delete a session that was not used for this long.'),
+    .describe('A session that nobody has attached and nobody has used for this long is deleted, from its backend and from the registry. Left out: never.'),
   writers: z.enum(['queue', 'reject', 'free']).optional()
     .meta({ 'x-not-in-force': true }).describe('What becomes of a second writer during a turn.'),
 }).prefault({}).describe('The life of sessions.');

@@ -126,6 +126,7 @@ export class Skyport implements AdminActions {
       { name: 'health', every: 50, run: () => this.pool.tick(performance.now(), this.config.links.idle_close) },
       { name: 'linger', every: 250, run: (now) => this.releaseHeld(now) },
       { name: 'idle sessions', every: 500, run: (now) => this.sleepIdle(now) },
+      { name: 'expired sessions', every: 2_000, run: (now) => this.expire(now) },
       { name: 'handshakes', every: 1_000, run: (now) => this.endHandshakes(now) },
       { name: 'registry', every: 1_000, run: () => this.flush() },
       { name: 'throttle', every: 60_000, run: (now) => this.services.throttle.sweep(now) },
@@ -234,6 +235,14 @@ export class Skyport implements AdminActions {
     if (idle_timeout !== undefined) await this.places.sweep(now, idle_timeout);
   }
 
+  private async expire(now: number): Promise<void> {
+    const { ttl } = this.config.sessions;
+    if (ttl === undefined) return;
+    for (const { id: sessionId, owner, backend, epoch } of await this.directory.expire(now - ttl, EXPIRY_STEP)) {
+      channels.sessionDeleted.publish({ sessionId, owner, backend, epoch, reason: 'ttl' });
+    }
+  }
+
   private endHandshakes(now: number): void {
     for (const client of [...this.services.roster.all()]) {
       if (!client.principal && client.age(now) > this.services.limits.handshake_timeout) client.leave('SKYPORT_HANDSHAKE_TIMEOUT');
@@ -339,6 +348,9 @@ export class Skyport implements AdminActions {
 }
 
 const VERSION = packageVersion();
+
+/** Sessions that are deleted at one time when their `ttl` is over. */
+const EXPIRY_STEP = 20;
 
 /** Milliseconds a server has to delete a session. */
 const WIPE_DEADLINE = 10_000;

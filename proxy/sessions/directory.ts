@@ -50,7 +50,7 @@ export class Directory {
         observer.changed(session);
       },
       unloaded: (session) => {
-        if (session.turns === 0 && !session.used && !session.creating && !session.deleted) this.forget(session);
+        if (session.turns === 0 && !session.used && !session.creating && !session.deleted) void this.forget(session);
         observer.unloaded(session);
       },
     };
@@ -171,11 +171,27 @@ export class Directory {
   }
 
   /**
+   * Janitor: deletes sessions that nobody has attached and nobody has used since `before`, from their
+   * server and from the registry. One whose server cannot be asked now is tried again the next time.
+   * @param most at one time, so that no server is flooded
+   * @returns those that are gone now
+   */
+  async expire(before: number, most: number): Promise<Session[]> {
+    const expired: Session[] = [];
+    for (const session of this.sessions.values()) {
+      if (session.usedAt < before && session.attachments.length === 0 && !session.creating) expired.push(session);
+      if (expired.length === most) break;
+    }
+    await Promise.all(expired.map((session) => this.forget(session)));
+    return expired.filter((session) => !this.sessions.has(session.id));
+  }
+
+  /**
    * Created, never used, and left: no list shows it, so its owner would never delete it. A server has a
    * directory of it all the same, with the owner's paths in it, and gives that to whoever creates
    * the id again (measured, runtime 1.0.85): the id is free when the directory is gone.
    */
-  private forget(session: Session): void {
+  private forget(session: Session): Promise<void> {
     this.drop(session);
     const wiping = this.wipe(session)
       .then(async (wiped) => (wiped ? this.registry.remove(session.id) : this.know(session.record())))
@@ -185,6 +201,7 @@ export class Directory {
       })
       .finally(() => this.wiping.delete(session.id));
     this.wiping.set(session.id, wiping);
+    return wiping;
   }
 
   /** A session of the registry: what was done on it is not known any more. */

@@ -207,6 +207,38 @@ describe('a session that was never used', () => {
   });
 });
 
+describe('sessions that nobody has used for long', () => {
+  const stored = (id: string, usedAt: number) => ({ id, owner: 'alice', backend: 'b1', epoch: 1, createdAt: 1, usedAt, turns: 3 });
+
+  it('are deleted, a few at a time, and the others stay', async () => {
+    const wiped: string[] = [];
+    registry = new FakeRegistry([stored('old-1', 10), stored('old-2', 20), stored('old-3', 30), stored('new', 100)]);
+    directory = new Directory(registry, {
+      turnStarted: () => undefined, turnEnded: () => undefined, changed: () => undefined, unloaded: () => undefined,
+    }, () => undefined, (session) => Promise.resolve(wiped.push(session.id) > 0));
+    expect((await directory.expire(50, 2)).map(({ id }) => id)).toEqual(['old-1', 'old-2']);
+    expect((await directory.expire(50, 2)).map(({ id }) => id)).toEqual(['old-3']);
+    expect(await directory.expire(50, 2)).toEqual([]);
+    expect([wiped, [...registry.records.keys()]]).toEqual([['old-1', 'old-2', 'old-3'], ['new']]);
+  });
+
+  it('stay while somebody is attached', async () => {
+    const { session } = await created('s1');
+    session.turns = 1;
+    expect(await directory.expire(Date.now() + 1_000, 10)).toEqual([]);
+    expect(directory.get('s1')).toBe(session);
+  });
+
+  it('stay their owner\'s while their server cannot be asked', async () => {
+    registry = new FakeRegistry([stored('old', 10)]);
+    directory = new Directory(registry, {
+      turnStarted: () => undefined, turnEnded: () => undefined, changed: () => undefined, unloaded: () => undefined,
+    }, () => undefined, () => Promise.resolve(false));
+    expect(await directory.expire(50, 10)).toEqual([]);
+    expect([directory.get('old')?.owner, registry.records.size]).toEqual(['alice', 1]);
+  });
+});
+
 describe('times and counts', () => {
   it('are written at the first turn at once: from then on a server has the session', async () => {
     const { session } = await created('s1');
