@@ -12,6 +12,7 @@ import type { Peek } from '../wire/peek.js';
 import type { Scan } from '../wire/scan.js';
 import { withId } from '../wire/rewrite.js';
 import type { Client } from './client.js';
+import { paramsOf } from './params.js';
 
 /** Looks at an answer before the client gets it. `false`: it takes care of the answer itself. */
 export type AnswerHook = (frame: Frame, peeked: Peek) => boolean | void;
@@ -66,10 +67,7 @@ export class Ask implements Call {
 
   /** The params, parsed whole; `{}` when there are none. */
   params(): Record<string, unknown> {
-    const { paramsStart, paramsEnd } = this.scan;
-    if (paramsStart < 0) return {};
-    const value: unknown = JSON.parse(this.frame.buffer.toString('utf8', paramsStart, paramsEnd));
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+    return paramsOf(this.frame, this.scan);
   }
 
   /** Waits for its place among the session's writes, then calls `start`. */

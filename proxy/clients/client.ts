@@ -298,22 +298,29 @@ export class Client implements SessionClient {
 
   /** A frame whose end cannot be found: the connection is of no more use. */
   private onFault(fault: WireFault): void {
-    const name = fault.reason === 'frame_too_large' ? 'SKYPORT_FRAME_TOO_LARGE' : 'SKYPORT_FRAME_INVALID';
-    channels.refusal.publish({ name, user: this.user });
+    const name = this.refuseFrame(fault);
     this.leave(name, fault.message);
     this.onClose({ reason: name, fault });
+  }
+
+  private refuseFrame({ reason }: WireFault): ErrorName {
+    const name = reason === 'frame_too_large' ? 'SKYPORT_FRAME_TOO_LARGE' : 'SKYPORT_FRAME_INVALID';
+    channels.refusal.publish({ name, user: this.user });
+    return name;
   }
 
   private onClose(cause: CloseCause): void {
     if (this.closed) return;
     this.closed = true;
+    // `ws` closes by itself on some, before anybody can be told.
+    const reason = cause.reason === 'fault' && cause.fault ? this.refuseFrame(cause.fault) : cause.reason;
     this.services.roster.remove(this);
     for (const ask of [...this.asks.values()]) ask.abandon();
     this.letGo();
     channels.clientClosed.publish({
       clientId: this.id,
       user: this.user,
-      reason: cause.reason,
+      reason,
       durationMs: Date.now() - this.openedAt,
       bytesIn: this.transport.bytesIn,
       bytesOut: this.transport.bytesOut,

@@ -17,6 +17,7 @@ import type { LoginAttempts } from '../identity/throttle.js';
 import { frameOf, type Frame } from '../wire/frame.js';
 import { scan, type Scan } from '../wire/scan.js';
 import type { Client } from './client.js';
+import { paramsOf } from './params.js';
 
 /** Milliseconds that a client's `connect` waits for the first backend to come up. */
 const BACKEND_WAIT = 5_000;
@@ -42,7 +43,7 @@ export class Handshake {
     if (scanned.kind !== 'request') return;
     const idToken = frame.buffer.toString('utf8', scanned.idStart, scanned.idEnd);
     if (scanned.method === 'connect') {
-      const params = readParams(frame, scanned);
+      const params = paramsOf(frame, scanned);
       this.run(() => this.connect(idToken, params, scanned.paramKeys));
       return;
     }
@@ -134,12 +135,6 @@ export class Handshake {
     if (cut) client.transport.end(refusal.name, errorReply(idToken, refusal), 1_000);
     else client.deliverText(errorReply(idToken, refusal));
   }
-}
-
-function readParams(frame: Frame, scanned: Scan): Record<string, unknown> {
-  if (scanned.paramsStart < 0) return {};
-  const value: unknown = JSON.parse(frame.buffer.toString('utf8', scanned.paramsStart, scanned.paramsEnd));
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }
 
 function delay(ms: number): Promise<void> {

@@ -26,6 +26,7 @@ export function dispatch(client: Client, frame: Frame, scanned: Scan): void {
     const refusal = refuse('SKYPORT_METHOD_UNKNOWN', `Unhandled method ${scanned.method}`);
     channels.refusal.publish({ name: refusal.name, user: client.user });
     client.deliverText(errorReply(idToken, refusal));
+    channels.requestDone.publish({ method: scanned.method, outcome: refusal.name, durationMs: 0 });
     return;
   }
   const ask = new Ask(client, idToken, spec, frame, scanned);

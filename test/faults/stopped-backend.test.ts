@@ -4,9 +4,11 @@ import { textOf } from '../support/prompt.js';
 import { signalGroup } from '../support/process-group.js';
 import { scopeOfEachTest } from '../support/scope.js';
 import { Recording, turn, type CopilotClient, type CopilotSession } from '../support/sdk.js';
-import { Site } from '../support/site.js';
+import { IMPATIENT_HEALTH, Site } from '../support/site.js';
 
 const scope = scopeOfEachTest();
+
+const IMPATIENT = { config: { health: IMPATIENT_HEALTH } };
 
 interface Placed {
   readonly client: CopilotClient;
@@ -50,7 +52,7 @@ async function refusal(call: Promise<unknown>): Promise<unknown> {
 
 describe('a static CLI server that hangs', () => {
   it('is taken out, and calls to it fail at once and may be repeated, while others go on', async () => {
-    const site = await Site.start(scope, { servers: 2 });
+    const site = await Site.start(scope, { servers: 2, ...IMPATIENT });
     const { on } = await place(site);
     const wire = await site.wire();
     const read = () => wire.call('session.getMessages', { sessionId: on['cli-1']!.sessionId });
@@ -65,7 +67,7 @@ describe('a static CLI server that hangs', () => {
   });
 
   it('gets no new sessions', async () => {
-    const site = await Site.start(scope, { servers: 2 });
+    const site = await Site.start(scope, { servers: 2, ...IMPATIENT });
     site.servers[0]!.sigstop();
     await site.untilState('cli-1', 'down');
     const wire = await site.wire();
@@ -74,7 +76,7 @@ describe('a static CLI server that hangs', () => {
   });
 
   it('ends the turn of its client with an error and an idle instead of silence', async () => {
-    const site = await Site.start(scope, { servers: 2 });
+    const site = await Site.start(scope, { servers: 2, ...IMPATIENT });
     const { on } = await place(site);
     const heard = await hold(site, on['cli-1']!, 'stop');
     site.servers[0]!.sigstop();
@@ -84,7 +86,7 @@ describe('a static CLI server that hangs', () => {
   });
 
   it('comes back when it goes on, and the same session objects talk on with their history', async () => {
-    const site = await Site.start(scope, { servers: 2 });
+    const site = await Site.start(scope, { servers: 2, ...IMPATIENT });
     const { on } = await place(site);
     const heard = await hold(site, on['cli-1']!, 'frozen');
     site.servers[0]!.sigstop();
@@ -127,7 +129,7 @@ describe('a static CLI server that is killed and started again on its port', () 
 
 describe('a managed CLI server', () => {
   it('that hangs is killed and replaced, and its sessions go on with their history', async () => {
-    const site = await Site.start(scope, { managed: 2 });
+    const site = await Site.start(scope, { managed: 2, ...IMPATIENT });
     const { on } = await place(site);
     const heard = await hold(site, on['managed-1']!, 'hung');
     const pid = await pidOf(site, 'managed-1');

@@ -42,7 +42,8 @@ describe('a server with two places', () => {
     const second = await client.createSession(site.session());
     await turn(second, 'make room');
     expect(await loaded(site)).toBe(1);
-    expect(heard.events.slice(before)).toEqual([]);
+    // A server may tell of its calls to the model after the turn's end.
+    expect(heard.events.slice(before).map((event) => event.type).filter((type) => !type.startsWith('model.'))).toEqual([]);
     await turn(first, 'two');
     const all = heard.events.map((event) => event.type);
     expect(all).not.toContain('session.shutdown');

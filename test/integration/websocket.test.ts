@@ -144,6 +144,7 @@ describe('what is no message', () => {
     expect((await client.call('ping', { message: 'x'.repeat(100_000) })).error).toBeUndefined();
     client.sendText(JSON.stringify({ jsonrpc: '2.0', id: 9, method: 'ping', params: { message: 'x'.repeat(200_000) } }));
     expect(await client.closed).toMatch(/^1009\b/);
+    await site.skyport.logged((line) => line.event === 'client_closed' && line.reason === 'SKYPORT_FRAME_TOO_LARGE');
   });
 
   it('closes with 1009 when it is larger than a handshake may be', async () => {

@@ -40,6 +40,8 @@ export class FakeSite {
         backends: fakes.map(({ address }, index) => ({ name: `cli-${index + 1}`, url: `tcp://${address}`, token: server.token })),
         fleet: { count: 0, working_directory: work },
         shutdown: { drain: '0s' },
+        // The fake servers may share a busy process with the test.
+        health: { timeout: '20s' },
         ...config,
       };
     }, environment));

@@ -35,8 +35,11 @@ export interface TokenEntry {
   readonly session_pattern?: string;
 }
 
-/** Probes often enough that a test sees a server go and come, and lets a busy machine be late. */
-export const QUICK_HEALTH = { interval: '200ms', timeout: '1s', rise: 2, fall: 2, slow_start: '0s' };
+/** Probes often enough that a test sees a server go and come; one that is only busy is not taken for dead. */
+const QUICK_HEALTH = { interval: '200ms', timeout: '20s', rise: 2, fall: 2, slow_start: '0s' };
+
+/** The same for tests of servers that hang: they are found out within seconds. */
+export const IMPATIENT_HEALTH = { ...QUICK_HEALTH, timeout: '2s' };
 
 const USERS: readonly TokenEntry[] = [{ user: 'alice' }, { user: 'bob' }];
 
