@@ -133,11 +133,11 @@ async function attackAsStranger(number: number): Promise<string[]> {
 
 /** How an answer may name the session that was asked for; an unknown one is named in the same way. */
 const ECHOES = [
-  /^"error":\{"code":-32603,"message":"Session not found for sessionId: [^"]*","data":\{"name":"SKYPORT_SESSION_NOT_OWNED","side":"client","retryable":false\}\}$/,
-  /^"result":\{"success":false,"error":"Not running in TUI\+server mode - cannot set foreground session [^"]*"\}$/,
-  /^"result":\[\{"sessionId":"[^"]*","status":"notFound"\}\]$/,
-  /^"result":\{"sessions":\[\{"sessionId":"[^"]*","isDetached":false\}\]\}$/,
-  /^"result":\{"freedBytes":\{"[^"]*":0\}\}$/,
+  /^"error":\{"code":-32603,"message":"Session not found for sessionId: (?:[^"\\]|\\.)*","data":\{"name":"SKYPORT_SESSION_NOT_OWNED","side":"client","retryable":false\}\}$/,
+  /^"result":\{"success":false,"error":"Not running in TUI\+server mode - cannot set foreground session (?:[^"\\]|\\.)*"\}$/,
+  /^"result":\[\{"sessionId":"(?:[^"\\]|\\.)*","status":"notFound"\}\]$/,
+  /^"result":\{"sessions":\[\{"sessionId":"(?:[^"\\]|\\.)*","isDetached":false\}\]\}$/,
+  /^"result":\{"freedBytes":\{"(?:[^"\\]|\\.)*":0\}\}$/,
 ];
 
 /** Frames that tell of alice: anything but that the id which the attacker named was named by him. */
