@@ -183,6 +183,8 @@ export class Backend {
       return;
     }
     this.lastError = failure.reason;
+    // Busy, not hung: it talks on its other links. What a stopped one had sent comes at once, not this late.
+    if (!failure.gone && now - this.links.heardAt < this.settings.health.timeout / 2) return;
     if (failure.gone) this.health.connectionLost(now, failure.reason);
     else this.health.probeFailed(now, failure.reason);
   }

@@ -53,6 +53,8 @@ export class Link implements SessionLink {
   private readonly residues = new Set<string>();
   private readonly openTurns = new Set<Session>();
   private readonly blocked = new Set<() => void>();
+  /** When bytes came last, monotonic milliseconds. */
+  heardAt = -Infinity;
   private nextId = FIRST_ID;
 
   constructor(
@@ -196,6 +198,7 @@ export class Link implements SessionLink {
   }
 
   private onChunk(): void {
+    this.heardAt = performance.now();
     if (this.nudged && (this.calls.size > 0 || this.openTurns.size > 0)) this.transport.nudge();
   }
 

@@ -47,6 +47,13 @@ export class Links {
     return waiting;
   }
 
+  /** When the server was last heard on any of them, monotonic milliseconds. */
+  get heardAt(): number {
+    let heardAt = -Infinity;
+    for (const link of this.links) heardAt = Math.max(heardAt, link.heardAt);
+    return heardAt;
+  }
+
   has(link: unknown): boolean {
     return this.links.has(link as Link);
   }

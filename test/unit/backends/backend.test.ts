@@ -295,6 +295,22 @@ describe('a backend whose links break', () => {
     expect(link.usable).toBe(false);
   });
 
+  it('stays up while the server is too busy to answer a probe but talks on its other links', async () => {
+    const { backend, fake } = await serve(scope);
+    linkOf(await backend.links.borrow(PLAIN));
+    const talk = setInterval(() => fake.broadcast('session.lifecycle', { type: 'session.updated', sessionId: 's1' }), 5);
+    scope.after(() => clearInterval(talk));
+    fake.delay('ping', 3_600_000);
+    backend.update({ ...SETTINGS, health: { ...SETTINGS.health, timeout: 1_000 } });
+    const probe = (): void => backend.tick(backend.health.nextProbeAt(performance.now()));
+    probe();
+    await until(() => backend.lastError?.startsWith('ping') === true);
+    expect(backend.up).toBe(true);
+    clearInterval(talk);
+    probe();
+    await until(() => !backend.up);
+  });
+
   it('is down when the server says that it shuts down', async () => {
     const { backend, news, fake } = await serve(scope);
     fake.answer('session.list', () => ({ error: { code: -32000, message: 'SERVER_SHUTTING_DOWN' } }));
