@@ -23,7 +23,8 @@ const ATTACKERS = 12;
 const STRANGERS = 10;
 const WEB_SOCKETS = 7;
 const DESERTERS = 4;
-const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000_007);
+/** The same frames in every run, so that a failure is news; `FUZZ_SEED=$RANDOM` looks for others. */
+const SEED = Number(process.env.FUZZ_SEED ?? 20_261_122);
 const MIB = 1024 * 1024;
 
 /** Alice's sessions: the attacker has learned the id of the first and knows nothing of the second. */
@@ -140,11 +141,18 @@ const ECHOES = [
   /^"result":\{"freedBytes":\{"(?:[^"\\]|\\.)*":0\}\}$/,
 ];
 
+/** Whether an id stands anywhere in a message as a whole: a mutated one like `alicealice-known` is another. */
+function names(message: unknown, id: string): boolean {
+  if (typeof message === 'string') return new RegExp(`(?<![A-Za-z0-9_-])${id}(?![A-Za-z0-9_-])`).test(message);
+  if (typeof message !== 'object' || message === null) return false;
+  return Object.entries(message).some(([key, value]) => names(key, id) || names(value, id));
+}
+
 /** Frames that tell of alice: anything but that the id which the attacker named was named by him. */
 function leaks(received: readonly string[]): string[] {
   const echoes = (text: string): boolean => ECHOES.some((echo) => echo.test(text.replace(/^\{"jsonrpc":"2\.0","id":("(?:[^"\\]|\\.)*"|-?\d+|null)\s*,/, '').slice(0, -1)));
   return received
-    .filter((text) => text.includes(UNKNOWN) || text.includes(SECRET) || (text.includes(KNOWN) && !echoes(text)))
+    .filter((text) => names(JSON.parse(text), UNKNOWN) || text.includes(SECRET) || (names(JSON.parse(text), KNOWN) && !echoes(text)))
     .map((text) => `tells of alice: ${text.slice(0, 300)}`);
 }
 
@@ -225,7 +233,7 @@ function isEmpty({ clients, sessions, backends }: Snapshot): boolean {
 /** Requests that name alice's sessions, reached a server, and are not hers. */
 function intruders(alice: Victim): string[] {
   return site.fakes.flatMap((fake) => fake.requests)
-    .filter(({ text, params }) => [KNOWN, UNKNOWN].some((id) => text.includes(id) || JSON.stringify(params).includes(id)))
+    .filter(({ method, params }) => [KNOWN, UNKNOWN].some((id) => names({ method, params }, id)))
     .filter((request) => !alice.owns(request))
     .map(({ text }) => text.slice(0, 300));
 }
