@@ -101,11 +101,14 @@ export class ConfigWatcher {
     const wait = Math.min(QUIET, Math.max(0, this.#burstBegan + LONGEST_BURST - now));
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#look();
+      this.look();
     }, wait);
   }
 
-  #look(): void {
+  /** Reads again if the content is another, told or not: called by the janitor, for what the system does not tell. */
+  look(): void {
+    // In a burst the file may be half written: its end is waited for.
+    if (this.#closing.signal.aborted || this.#timer !== undefined) return;
     const now = this.#read();
     const same = [...now].every(([file, content]) => this.#contents.get(file) === content);
     if (same) void this.#watch();

@@ -127,6 +127,7 @@ export class Skyport implements AdminActions {
       { name: 'linger', every: 250, run: (now) => this.releaseHeld(now) },
       { name: 'idle sessions', every: 500, run: (now) => this.sleepIdle(now) },
       { name: 'expired sessions', every: 2_000, run: (now) => this.expire(now) },
+      { name: 'config', every: 2_000, run: () => this.watcher.look() },
       { name: 'handshakes', every: 1_000, run: (now) => this.endHandshakes(now) },
       { name: 'registry', every: 1_000, run: () => this.flush() },
       { name: 'throttle', every: 60_000, run: (now) => this.services.throttle.sweep(now) },
