@@ -12,7 +12,8 @@ import { channels } from '../channels.js';
 import { Health, type HealthOptions, type HealthState } from './health.js';
 import { dial, type Address, type ConnectResult, type DialFailure } from './dial.js';
 import type { Link } from './link.js';
-import { addTraffic, Links, type Traffic } from './links.js';
+import { Links } from './links.js';
+import { addTraffic, type Traffic } from '../wire/traffic.js';
 import { takesNudges } from './nudge-probe.js';
 import { PLAIN, type Profile } from './profile.js';
 
@@ -128,7 +129,7 @@ export class Backend {
   /** Totals over all links, also those that are closed. */
   traffic(): Traffic {
     const sum = this.links.traffic();
-    if (this.control) addTraffic(sum, this.control);
+    if (this.control) addTraffic(sum, this.control.transport);
     return sum;
   }
 

@@ -5,6 +5,7 @@ import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import type { DialFailure } from './dial.js';
 import type { Link } from './link.js';
 import type { Profile } from './profile.js';
+import { addTraffic, noTraffic, type Traffic } from '../wire/traffic.js';
 
 /** What the links need of their backend. */
 export interface LinkHost {
@@ -14,18 +15,11 @@ export interface LinkHost {
   open(profile: Profile): Promise<Link | DialFailure>;
 }
 
-export interface Traffic {
-  bytesIn: number;
-  bytesOut: number;
-  framesIn: number;
-  framesOut: number;
-}
-
 export class Links {
   private readonly links = new Set<Link>();
   private readonly opening = new Map<Promise<Link | DialFailure>, string>();
   /** Bytes and frames of links that are closed. */
-  private readonly past: Traffic = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0 };
+  private readonly past: Traffic = noTraffic();
 
   constructor(private readonly host: LinkHost) {}
 
@@ -64,7 +58,7 @@ export class Links {
 
   /** The link is closed; its traffic stays counted. False when it was none of these. */
   delete(link: Link): boolean {
-    addTraffic(this.past, link);
+    addTraffic(this.past, link.transport);
     return this.links.delete(link);
   }
 
@@ -123,7 +117,7 @@ export class Links {
   /** Totals, also of those that are closed. */
   traffic(): Traffic {
     const sum = { ...this.past };
-    for (const link of this.links) addTraffic(sum, link);
+    for (const link of this.links) addTraffic(sum, link.transport);
     return sum;
   }
 
@@ -183,13 +177,6 @@ export class Links {
     }
     return false;
   }
-}
-
-export function addTraffic(sum: Traffic, link: Link): void {
-  sum.bytesIn += link.transport.bytesIn;
-  sum.bytesOut += link.transport.bytesOut;
-  sum.framesIn += link.transport.framesIn;
-  sum.framesOut += link.transport.framesOut;
 }
 
 function taskKindsOf(profileKey: string): string | undefined {

@@ -6,6 +6,7 @@ import { refuse, type Refusal } from '../protocol/errors.js';
 import { createPolicy, type Ask, type Candidate, type Policy, type PolicyName } from '../routing/policy.js';
 import { Backend, type BackendEvents, type BackendSettings } from './backend.js';
 import type { SessionLink } from '../sessions/attachment.js';
+import { addTraffic, noTraffic, type Traffic } from '../wire/traffic.js';
 import type { Address } from './dial.js';
 
 export interface StaticBackend extends BackendSettings {
@@ -23,10 +24,8 @@ export interface Load {
   turnsOpen(backend: string): number;
 }
 
-type Traffic = ReturnType<Backend['traffic']>;
-
 export class Pool {
-  private readonly past: Traffic = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0 };
+  private readonly past: Traffic = noTraffic();
   private readonly backends = new Map<string, Backend>();
   /** Taken out of the configuration, or replaced by one of the same name at another address. */
   private readonly leaving = new Set<Backend>();
@@ -188,7 +187,7 @@ export class Pool {
   /** Totals over all backends, also those that are gone. */
   traffic(): Traffic {
     const sum = { ...this.past };
-    for (const backend of this.all()) addTo(sum, backend);
+    for (const backend of this.all()) addTraffic(sum, backend.traffic());
     return sum;
   }
 
@@ -236,15 +235,7 @@ export class Pool {
   private removeNow(backend: Backend): void {
     this.leaving.delete(backend);
     backend.close('removed');
-    addTo(this.past, backend);
+    addTraffic(this.past, backend.traffic());
     this.events.onRemoved(backend);
   }
-}
-
-function addTo(sum: Traffic, backend: Backend): void {
-  const traffic = backend.traffic();
-  sum.bytesIn += traffic.bytesIn;
-  sum.bytesOut += traffic.bytesOut;
-  sum.framesIn += traffic.framesIn;
-  sum.framesOut += traffic.framesOut;
 }

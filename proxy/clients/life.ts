@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
 import { parseAnswer, type Link } from '../backends/link.js';
-import { namesSomebodyElse } from '../identity/principal.js';
+import { namesSomebodyElse, ownerFor } from '../identity/principal.js';
 import { Attachment, clear, type Residue } from '../sessions/attachment.js';
 import { createParams, isNotFound } from '../sessions/recipe.js';
 import type { Session } from '../sessions/session.js';
@@ -14,7 +14,7 @@ import { peek } from '../wire/peek.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
 import { changeOf, isAsleep, passOn, restore, settled } from './passage.js';
-import { ownerOfNew, permit, rename, rewrite } from './requests.js';
+import { permit, rename, rewrite } from './requests.js';
 
 /** What every CLI server takes (PROTOCOL: Sessions). */
 const SESSION_ID = /^[A-Za-z0-9_-]{1,128}$/;
@@ -41,7 +41,7 @@ export function create(ask: Ask): Refusal | undefined {
   }
   const existing = directory.get(sessionId);
   if (existing && !client.owns(existing)) return refuseSession(sessionId);
-  const owner = ownerOfNew(client, sessionId);
+  const owner = ownerFor(client.principal!, sessionId);
   if (owner === undefined || namesSomebodyElse(client.principal!, sessionId, authenticator.patterns)) {
     return refuse('SKYPORT_SESSION_ID_REFUSED');
   }

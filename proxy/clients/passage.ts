@@ -2,6 +2,7 @@
  * The last steps of a request: the session's order of writes, the link, and what its answer changes.
  */
 import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
+import { orderOf } from '../protocol/catalogue.js';
 import type { DialFailure } from '../backends/dial.js';
 import { parseAnswer, type Link } from '../backends/link.js';
 import type { Backend } from '../backends/backend.js';
@@ -19,7 +20,7 @@ import type { Client } from './client.js';
 /** Passes a call on to where its session lives, when its turn among the session's writes has come. */
 export function passOn(ask: Ask, session: Session): undefined {
   const { spec } = ask;
-  const order = spec.order !== 'none' && spec.longWith.some((key) => ask.scan.paramKeys.includes(key)) ? 'long' : spec.order;
+  const order = orderOf(spec, ask.scan.paramKeys);
   if (spec.order !== 'none') ask.client.services.directory.touched(session);
   if (spec.life === undefined) session.used = true;
   session.seenAt = Date.now();

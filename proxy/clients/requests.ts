@@ -5,7 +5,6 @@ import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/erro
 import { lookup, type MethodSpec } from '../protocol/catalogue.js';
 import { errorReply } from '../protocol/errors.js';
 import { channels } from '../channels.js';
-import { ownerFor } from '../identity/principal.js';
 import { sessionIdsIn } from '../guard/carriers.js';
 import type { Frame } from '../wire/frame.js';
 import { scan, type Scan } from '../wire/scan.js';
@@ -148,10 +147,5 @@ export function rename(ask: Ask, method: string): void {
 function patch(ask: Ask, change: { method?: string; params?: string }): void {
   const frame = withParams(ask.message, ask.scan, change);
   ask.replace(frame, scan(frame.buffer, frame.body, frame.end) as Scan);
-}
-
-/** The owner of a session that this client would create, if it may. */
-export function ownerOfNew(client: Client, sessionId: string): string | undefined {
-  return ownerFor(client.principal!, sessionId);
 }
 

@@ -6,6 +6,7 @@ import type { Link } from '../backends/link.js';
 import type { Principal } from '../identity/principal.js';
 import type { Session } from '../sessions/session.js';
 import type { Frame } from '../wire/frame.js';
+import { addTraffic, noTraffic, type Traffic } from '../wire/traffic.js';
 import type { Client } from './client.js';
 
 export class Roster {
@@ -14,7 +15,7 @@ export class Roster {
   /** Principals that speak for many users: whose sessions they may see is asked each time. */
   private readonly services = new Set<Client>();
   private known = 0;
-  private past = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0 };
+  private past = noTraffic();
 
   get size(): number {
     return this.clients.size;
@@ -45,7 +46,7 @@ export class Roster {
 
   remove(client: Client): void {
     if (!this.clients.delete(client)) return;
-    addTraffic(this.past, client);
+    addTraffic(this.past, client.transport);
     if (!client.principal) return;
     this.known--;
     this.services.delete(client);
@@ -73,9 +74,9 @@ export class Roster {
     }
   }
 
-  traffic(): { bytesIn: number; bytesOut: number; framesIn: number; framesOut: number } {
+  traffic(): Traffic {
     const sum = { ...this.past };
-    for (const client of this.clients) addTraffic(sum, client);
+    for (const client of this.clients) addTraffic(sum, client.transport);
     return sum;
   }
 
@@ -83,12 +84,4 @@ export class Roster {
     yield* this.byUser.get(session.owner) ?? [];
     for (const client of this.services) if (client.concerns(session)) yield client;
   }
-}
-
-function addTraffic(sum: { bytesIn: number; bytesOut: number; framesIn: number; framesOut: number }, client: Client): void {
-  const { transport } = client;
-  sum.bytesIn += transport.bytesIn;
-  sum.bytesOut += transport.bytesOut;
-  sum.framesIn += transport.framesIn;
-  sum.framesOut += transport.framesOut;
 }
