@@ -3,6 +3,7 @@ import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, dirname, join, parse, resolve } from 'node:path';
 import { watch, type FSWatcher } from 'chokidar';
 import { loadConfig, type LoadOptions, type LoadResult } from './load.js';
+import type { SkyportConfig } from './schema.js';
 
 export interface Reload extends LoadResult {
   /** The files, as named by the caller, whose content is another than at the last reload; empty for a `reload()` of unchanged files. */
@@ -29,7 +30,7 @@ const LONGEST_BURST = 1_000;
 export class ConfigWatcher {
   readonly #file: string;
   readonly #onChange: (reload: Reload) => void;
-  readonly #extraFiles: () => string[];
+  readonly #extraFiles: (loaded?: SkyportConfig) => string[];
   readonly #options: LoadOptions;
   #watcher: FSWatcher | undefined;
   #watched = '';
@@ -41,12 +42,12 @@ export class ConfigWatcher {
 
   /**
    * @param onChange told of every reload, a failed one too (then `config` is undefined and the caller stays with what it has)
-   * @param extraFiles asked after each reload for the files to watch besides: the tokens file
+   * @param extraFiles the files to watch besides, the tokens file; asked with what was just loaded, too, before `onChange` reads them
    */
   constructor(
     file: string,
     onChange: (reload: Reload) => void,
-    extraFiles: () => string[] = () => [],
+    extraFiles: (loaded?: SkyportConfig) => string[] = () => [],
     options: LoadOptions = {},
   ) {
     this.#file = file;
@@ -65,10 +66,13 @@ export class ConfigWatcher {
   reload(): void {
     if (this.#closing.signal.aborted) return;
     const changed = this.#update();
-    this.#onChange({ ...loadConfig(this.#file, process.env, this.#options), changed });
-    // The new configuration may name another tokens file. What is noted already stays as it was
-    // before it was read: a change since then is found by the next look.
-    this.#contents = new Map([...this.#read(), ...this.#contents]);
+    const loaded = loadConfig(this.#file, process.env, this.#options);
+    // The new configuration may name another tokens file. It is noted before it is read, like the
+    // rest: whatever it becomes from then on is found by the next look.
+    for (const file of this.#extraFiles(loaded.config)) {
+      if (!this.#contents.has(file)) this.#contents.set(file, fingerprint(file));
+    }
+    this.#onChange({ ...loaded, changed });
     void this.#watch();
   }
 

@@ -132,7 +132,7 @@ export class Skyport implements AdminActions {
       { name: 'registry', every: 1_000, run: () => this.flush() },
       { name: 'throttle', every: 60_000, run: (now) => this.services.throttle.sweep(now) },
     ]);
-    this.watcher = new ConfigWatcher(file, (reload) => this.onReload(reload), () => this.watchedTokens(), {
+    this.watcher = new ConfigWatcher(file, (reload) => this.onReload(reload), (loaded) => this.watchedTokens(loaded), {
       rules: OPENABLE_RULES,
     });
   }
@@ -274,8 +274,8 @@ export class Skyport implements AdminActions {
     channels.configReloaded.publish({ file: this.file, reloaded, needsRestart });
   }
 
-  private watchedTokens(): string[] {
-    return [this.config, this.rejected].flatMap((config) => (config ? tokenFiles(config) : []));
+  private watchedTokens(loaded?: SkyportConfig): string[] {
+    return [this.config, this.rejected, loaded].flatMap((config) => (config ? tokenFiles(config) : []));
   }
 
   /** What needs a restart keeps its value in `this.config`, so that the next reload still tells of it. */

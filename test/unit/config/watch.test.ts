@@ -130,6 +130,23 @@ describe('a change is seen', () => {
     await watched.until((reload) => reload.changed.includes(tokens));
   });
 
+  test('in such a file at the very moment the reload is told of', async () => {
+    const directory = scratch();
+    const tokens = join(directory, 'tokens.yaml');
+    let changed: string[][] = [];
+    const watcher = new ConfigWatcher(put(directory, 'skyport.yaml', config(1)), (reload) => {
+      if (changed.push(reload.changed) === 1) writeFileSync(tokens, '[]');
+    }, (loaded) => (loaded?.limits.clients === 2 ? [tokens] : []));
+    await watcher.start();
+    writeFileSync(join(directory, 'skyport.yaml'), config(2));
+    watcher.reload();
+    watcher.reload();
+    expect(changed).toEqual([[join(directory, 'skyport.yaml')], []]);
+    changed = [];
+    watcher.look();
+    await watcher.close();
+  });
+
   test('that was made while the watcher was not ready yet', async () => {
     const watched = new Watched(put(scratch(), 'skyport.yaml', config(1)));
     const ready = watched.watcher.start();
