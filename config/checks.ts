@@ -1,10 +1,12 @@
 import { collide, isLoopback, parseAddress, parseBackendUrl, type Address } from './address.js';
 import { closest } from './closest.js';
 import { problemAt } from './issues.js';
+import { idPattern } from './pattern.js';
 import { nodeAt, type Path, type SchemaNode } from './json-schema.js';
 import type { Problem } from './problem.js';
 import type { Source } from './source.js';
 import { parseDuration, parseSize } from './units.js';
+import { groupsIn } from './values.js';
 
 /**
  * What no single key shows. It reads the file's values before they are known to be good, so that
@@ -15,7 +17,7 @@ export function crossChecks(value: unknown, source: Source, root: SchemaNode, ru
   const file = new Checked(value, source, root);
   return [
     ...listeners(file), ...backends(file), ...somethingToRouteTo(file), ...logins(file),
-    ...ordered(file), ...openedRules(file, rules), ...notInForce(file, root, []),
+    ...ordered(file), ...sharingRules(file), ...openedRules(file, rules), ...notInForce(file, root, []),
   ];
 }
 
@@ -158,6 +160,29 @@ function ordered(file: Checked): Problem[] {
 function magnitude(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
   return typeof value === 'string' ? parseDuration(value) ?? parseSize(value) : undefined;
+}
+
+function sharingRules(file: Checked): Problem[] {
+  return file.list(['sessions', 'shares']).flatMap((_, i) => {
+    const at = ['sessions', 'shares', i];
+    const problems: Problem[] = [];
+    const names = ['users', 'roles'].flatMap((kind) =>
+      file.list([...at, 'with', kind]).map((name, n) => ({ path: [...at, 'with', kind, n], name })));
+    const named = file.at([...at, 'with']);
+    if (typeof named === 'object' && named !== null && names.length === 0) {
+      problems.push(file.error([...at, 'with'], 'names nobody', { allowed: 'users, roles or both' }));
+    }
+    const text = file.text([...at, 'pattern']);
+    if (text === undefined || text === '') return problems;
+    const verdict = idPattern(text);
+    if ('trouble' in verdict) return [...problems, file.error([...at, 'pattern'], verdict.trouble, { value: text })];
+    if (!verdict.anchored) problems.push(file.warning([...at, 'pattern'], 'does not begin with ^, so it may match anywhere in a session id'));
+    for (const { path, name } of names) {
+      const unknown = typeof name === 'string' ? groupsIn(name).find((group) => !verdict.groups.includes(group)) : undefined;
+      if (unknown !== undefined) problems.push(file.error(path, `refers to a group ${unknown}, which the pattern does not have`, { value: name }));
+    }
+    return problems;
+  });
 }
 
 function openedRules(file: Checked, rules: readonly string[] | undefined): Problem[] {

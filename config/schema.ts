@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { BACKEND_NAME, BACKEND_NAME_ALLOWED } from './names.js';
 import {
-  address, backendUrl, duration, flag, origin, path, role, secret, size, user, whole,
+  address, backendUrl, duration, flag, origin, path, role, secret, sharedRole, sharedUser, size, user, whole,
 } from './values.js';
 
 /**
@@ -99,9 +99,27 @@ const links = z.strictObject({
   idle_close: duration('1s', '1d').prefault('1m').describe('A link is closed when unused for this long.'),
 }).prefault({}).describe('Connections from Skyport to each backend.');
 
+/** That somebody is named in `with`, and that the pattern is one, is seen to by checks.ts. */
+const share = z.strictObject({
+  pattern: z.string().min(1).meta({ 'x-noun': 'a regular expression' })
+    .describe('Sessions whose id it matches; begin it with `^`. A group such as `(?<team>[a-z]+)` may be referred to below as `$<team>`.'),
+  with: z.strictObject({
+    users: z.array(sharedUser()).prefault([]).describe('Users of this name.'),
+    roles: z.array(sharedRole()).prefault([]).describe('Users with this role in the tokens file: `team-$<team>`.'),
+  }).describe('With whom, besides the owner.'),
+  as: z.enum(['reader', 'writer']).default('reader')
+    .describe('A reader gets events and history; a writer also sends and answers prompts.'),
+});
+
 const sessions = z.strictObject({
-  state: z.enum(['server']).default('server')
-    .meta({ 'x-later': ['skyport', 'shared'] }).describe('Where the history of sessions is kept: on each CLI server\'s own disk.'),
+  state: z.enum(['skyport', 'server', 'shared']).default('skyport').meta({ 'x-restart': true })
+    .describe('Where the history of sessions is kept. `skyport`: in `store`, by Skyport, so that any server can go on with any session. `server`: on each CLI server\'s own disk; a session stays with its server, and is lost with that disk. `shared`: on a disk that all CLI servers have mounted as their `session-state`; any server can go on with any session, but nothing keeps a server that was taken for dead from writing once more.'),
+  quota: z.strictObject({
+    per_session: size('64KiB', '1024GiB').optional()
+      .describe('What the files of one session may have. A write beyond it fails, and the session with a clear error; what is there stays. Left out: no limit.'),
+    per_user: size('64KiB', '1024GiB').optional()
+      .describe('What the files of all sessions of one user may have. Left out: no limit.'),
+  }).prefault({}).describe('Only with `state: skyport`: bounds of what is kept.'),
   linger: duration('0s', '1h').prefault('30s').describe('How long a running turn goes on after its last client vanished.'),
   max_active_per_backend: whole(1, 1_000_000).optional()
     .describe('The most sessions that one backend has loaded. Beyond it the one that was used longest ago and is idle is unloaded, unseen by its clients, and loaded again with its next message; when none is idle, a newcomer waits. Left out: no limit.'),
@@ -109,6 +127,8 @@ const sessions = z.strictObject({
     .describe('A session that is idle for this long is unloaded in the same way. Left out: never.'),
   ttl: duration('1m', '3650d').optional()
     .describe('A session that nobody has attached and nobody has used for this long is deleted, from its backend and from the registry. Left out: never.'),
+  shares: z.array(share).prefault([])
+    .describe('Sessions that are shared by their id, for teams. What `skyport share` gives comes on top.'),
   writers: z.enum(['queue', 'reject', 'free']).optional()
     .meta({ 'x-not-in-force': true }).describe('What becomes of a second writer during a turn.'),
 }).prefault({}).describe('The life of sessions.');

@@ -82,6 +82,29 @@ export function role() {
     .meta({ 'x-noun': 'a role name', 'x-allowed': ROLE_NAME_ALLOWED });
 }
 
+/** A user's name, in which `$<group>` stands for what a group of the entry's pattern finds. */
+export function sharedUser() {
+  return z.string().refine((text) => USER_NAME.test(withoutGroups(text)), 'is not a user name')
+    .meta({ 'x-noun': 'a user name', 'x-allowed': `${USER_NAME_ALLOWED}; $<name> stands for a group of the pattern` });
+}
+
+/** The same for a role. */
+export function sharedRole() {
+  return z.string().refine((text) => ROLE_NAME.test(withoutGroups(text)), 'is not a role name')
+    .meta({ 'x-noun': 'a role name', 'x-allowed': `${ROLE_NAME_ALLOWED}; $<name> stands for a group of the pattern` });
+}
+
+/** The names of the groups that a text refers to. */
+export function groupsIn(text: string): string[] {
+  return [...text.matchAll(GROUP)].map(([, name]) => name as string);
+}
+
+const GROUP = /\$<(\w+)>/g;
+
+function withoutGroups(text: string): string {
+  return text.replace(GROUP, 'x');
+}
+
 export function address() {
   return z.string().refine((text) => parseAddress(text) !== undefined, 'is not host:port').meta({
     'x-noun': 'an address',

@@ -97,6 +97,17 @@ export interface SessionChange {
   epoch: number;
 }
 
+export interface SessionMoved extends SessionChange {
+  /** The backend that it was bound to before. */
+  from: string;
+}
+
+export interface TurnRecovered extends SessionChange {
+  /** What the turn had come to when its server died; `failed` when it could not be completed. */
+  outcome: 'none' | 'complete' | 'model' | 'prompt' | 'tool' | 'failed';
+  durationMs: number;
+}
+
 export interface TurnStarted {
   sessionId: string;
   owner: string;
@@ -189,6 +200,24 @@ export interface RegistryError {
   message: string;
 }
 
+/** A backend that is down answers again, and still cannot be used. */
+export interface BackendUnusable {
+  backend: string;
+  /** Says what to do about it. */
+  reason: string;
+}
+
+/** A server wanted something of a session's files that it could not have. */
+export interface StateFault {
+  sessionId: string;
+  backend: string;
+  /** `not_bound`: the session is not bound to this server. Otherwise as the store says it (`FileFaultCode`). */
+  code: 'not_bound' | 'ESTALE' | 'EDQUOT' | 'EIO';
+  detail?: string;
+  /** False when this session's server has met the same fault before, under the same lease. */
+  first: boolean;
+}
+
 export interface Bug {
   /** The place that noticed, say `clients/connection` or `uncaughtException`. */
   where: string;
@@ -202,20 +231,26 @@ export const channels = {
   loginFailed: new Channel<LoginFailed>('login.failed'),
   sessionCreated: new Channel<SessionChange>('session.created'),
   sessionResumed: new Channel<SessionChange>('session.resumed'),
+  /** Bound to another backend, with a higher epoch. */
+  sessionMoved: new Channel<SessionMoved>('session.moved'),
   sessionAttached: new Channel<SessionChange>('session.attached'),
   sessionDetached: new Channel<SessionChange>('session.detached'),
   sessionDeleted: new Channel<SessionChange>('session.deleted'),
   turnStarted: new Channel<TurnStarted>('turn.started'),
+  /** The turn of a dead server was taken up by another one, or given up. */
+  turnRecovered: new Channel<TurnRecovered>('turn.recovered'),
   turnEnded: new Channel<TurnEnded>('turn.ended'),
   requestDone: new Channel<RequestDone>('request.done'),
   refusal: new Channel<Refused>('refusal'),
   backendState: new Channel<BackendStateChange>('backend.state'),
   backendLink: new Channel<BackendLinkChange>('backend.link'),
   backendLine: new Channel<BackendLine>('backend.line'),
+  backendUnusable: new Channel<BackendUnusable>('backend.unusable'),
   backendVersion: new Channel<BackendVersion>('backend.version'),
   configReloaded: new Channel<ConfigReloaded>('config.reloaded'),
   configRejected: new Channel<ConfigRejected>('config.rejected'),
   lifecycle: new Channel<Lifecycle>('lifecycle'),
   registryError: new Channel<RegistryError>('registry.error'),
+  stateFault: new Channel<StateFault>('state.fault'),
   bug: new Channel<Bug>('bug'),
 } as const;

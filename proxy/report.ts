@@ -7,6 +7,7 @@ import type { MemberStatus } from './fleet/member.js';
 import type { BackendSnapshot, SessionState as ReportedState, Snapshot } from './observe/snapshot.js';
 import type { Directory } from './sessions/directory.js';
 import type { Session } from './sessions/session.js';
+import type { Sharing } from './sessions/shares.js';
 
 export interface Sources {
   readonly directory: Directory;
@@ -63,17 +64,26 @@ export function drainReport(snapshot: Snapshot, name: string): DrainReport {
   return { name, state, draining, drained, sessionsBound, sessionsAttached, turnsOpen };
 }
 
-export function sessionRows(directory: Directory, filter: SessionFilter): SessionRow[] {
+export function sessionRows(directory: Directory, sharing: Sharing, filter: SessionFilter): SessionRow[] {
   const rows: SessionRow[] = [];
   const source = filter.user === undefined ? directory.all() : directory.ownedBy(filter.user);
   for (const session of source) {
     const state = stateOf(session);
     if (filter.backend !== undefined && session.backend !== filter.backend) continue;
     if (filter.state !== undefined && state !== filter.state) continue;
-    const { id, owner, backend, epoch, createdAt, usedAt, turns } = session;
-    rows.push({ id, owner, backend, epoch, state, attachments: session.attachments.length, createdAt, usedAt, turns });
+    rows.push(sessionRow(session, sharing));
   }
   return rows.sort((a, b) => b.usedAt - a.usedAt);
+}
+
+export function sessionRow(session: Session, sharing: Sharing): SessionRow {
+  const { id, owner, backend, epoch, createdAt, usedAt, turns, shares } = session;
+  const { users, roles } = sharing.ruled(session);
+  const ruled = Object.keys(users).length + Object.keys(roles).length > 0;
+  return {
+    id, owner, backend, epoch, state: stateOf(session), attachments: session.attachments.length, createdAt, usedAt, turns,
+    shares, sharedByRules: ruled ? { users, roles } : undefined,
+  };
 }
 
 function describeBackends({ directory, pool, members, linksMax }: Sources): BackendSnapshot[] {

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { parseBackendUrl } from '../config/address.js';
+import { idPattern } from '../config/pattern.js';
 import { formatProblem, hasErrors, type Problem } from '../config/problem.js';
 import type { SkyportConfig } from '../config/schema.js';
 import type { BackendSettings } from './backends/backend.js';
@@ -11,7 +12,9 @@ import type { StaticBackend } from './backends/pool.js';
 import type { FleetOptions } from './fleet/supervisor.js';
 import { Guard } from './guard/guard.js';
 import { loadTokens, type TokenTable } from './identity/tokens-file.js';
+import type { Quotas } from './store/session-files.js';
 import type { RuleName } from './protocol/method.js';
+import { Sharing } from './sessions/shares.js';
 
 /** @param workingDirectory the one in force: a change of it waits for a restart */
 export function guardOf(config: SkyportConfig, workingDirectory: string | undefined): Guard {
@@ -20,6 +23,14 @@ export function guardOf(config: SkyportConfig, workingDirectory: string | undefi
     open: config.guard.open as Record<string, readonly RuleName[]>,
     workingDirectory,
   });
+}
+
+/** The rules of `sessions.shares`, whose patterns have been checked when the file was read. */
+export function sharingOf(config: SkyportConfig): Sharing {
+  return new Sharing(config.sessions.shares.flatMap(({ pattern: text, with: { users, roles }, as }) => {
+    const verdict = idPattern(text);
+    return 'pattern' in verdict ? [{ pattern: verdict.pattern, users, roles, as }] : [];
+  }));
 }
 
 /** The tokens file, if there is one; printable problems, of which any means that it cannot be used. */
@@ -64,6 +75,10 @@ export function staticBackends(config: SkyportConfig): StaticBackend[] {
     maxSessions: max_sessions,
     backup,
   }));
+}
+
+export function quotasOf({ sessions: { quota } }: SkyportConfig): Quotas {
+  return { session: quota.per_session, user: quota.per_user };
 }
 
 export function fleetOptions(config: SkyportConfig): FleetOptions {

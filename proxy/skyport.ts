@@ -8,7 +8,10 @@ import { changes } from '../config/changes.js';
 import { formatProblem } from '../config/problem.js';
 import type { SkyportConfig } from '../config/schema.js';
 import { ConfigWatcher, type Reload } from '../config/watch.js';
-import type { AdminActions, DrainReport, ReloadReport, SessionFilter, SessionRow, UnknownBackend } from './admin/actions.js';
+import type {
+  AdminActions, DrainReport, ReloadReport, SessionFilter, SessionRow, ShareRefused, ShareRequest, UnknownBackend, UnknownSession,
+  UnshareReport, UnshareRequest,
+} from './admin/actions.js';
 import { createAdmin, type AdminServer } from './admin/server.js';
 import { PLAIN } from './backends/profile.js';
 import { Pool } from './backends/pool.js';
@@ -16,6 +19,7 @@ import { channels } from './channels.js';
 import { createUpgrade, listenHttp, listenTcp, type Bound } from './clients/listeners.js';
 import { Roster } from './clients/roster.js';
 import type { Services } from './clients/services.js';
+import { changeShares, reviewAll, unfitSharer } from './clients/sharing.js';
 import { Fleet } from './fleet/supervisor.js';
 import { isRefusal } from './protocol/errors.js';
 import { OPENABLE_RULES } from './guard/rules.js';
@@ -28,17 +32,23 @@ import { Log } from './observe/log.js';
 import { Metrics } from './observe/metrics.js';
 import type { Snapshot } from './observe/snapshot.js';
 import { packageVersion } from './package.js';
-import { describe, drainReport, sessionRows } from './report.js';
+import { describe, drainReport, sessionRow, sessionRows } from './report.js';
 import { Directory } from './sessions/directory.js';
 import { Places } from './sessions/places.js';
-import { fleetOptions, guardOf, managedSettings, readTokens, staticBackends, tokenFiles } from './settings.js';
+import { missingIn, withShares, withoutShares, type Shares } from './sessions/shares.js';
+import { fleetOptions, guardOf, managedSettings, quotasOf, readTokens, sharingOf, staticBackends, tokenFiles } from './settings.js';
 import type { Session } from './sessions/session.js';
+import { StateServer } from './state/server.js';
 import { EmbeddedRegistry } from './store/embedded.js';
+import { EmbeddedFiles } from './store/embedded-files.js';
+import type { SessionFiles } from './store/session-files.js';
 
 export class Skyport implements AdminActions {
   private readonly log: Log;
   private readonly metrics: Metrics;
   private readonly registry: EmbeddedRegistry;
+  /** Undefined where CLI servers keep their sessions' state themselves. */
+  private readonly files: SessionFiles | undefined;
   private readonly directory: Directory;
   private readonly places: Places;
   private readonly pool: Pool;
@@ -70,18 +80,19 @@ export class Skyport implements AdminActions {
     const tokens = readTokens(config);
     if (tokens.problems.length > 0) throw new Error(tokens.problems.join('\n'));
     this.registry = new EmbeddedRegistry(config.store.path);
+    if (config.sessions.state === 'skyport') this.files = new EmbeddedFiles(config.store.path, () => quotasOf(this.config));
     this.directory = new Directory(this.registry, {
       turnStarted: (session) => channels.turnStarted.publish({ sessionId: session.id, owner: session.owner, backend: session.backend }),
       turnEnded: (session, outcome, durationMs) =>
         channels.turnEnded.publish({ sessionId: session.id, owner: session.owner, backend: session.backend, outcome, durationMs }),
       changed: () => this.places.tell(),
       unloaded: () => undefined,
-    }, (operation, error) => channels.registryError.publish({ operation, message: String(error) }), (session) => this.wipe(session));
+    }, (operation, error) => channels.registryError.publish({ operation, message: String(error) }), (session) => this.wipe(session), this.files);
     this.places = new Places(this.directory, () => this.config.sessions.max_active_per_backend, (session, reason) => {
       const { id: sessionId, owner, backend, epoch } = session;
       channels.sessionDetached.publish({ sessionId, owner, backend, epoch, reason });
     });
-    const roster = new Roster();
+    const roster = new Roster(() => this.services.sharing);
     this.pool = new Pool(config.routing.policy, this.directory, {
       onBroadcast: (backend, link, frame, peeked) => {
         const session = peeked.sessionId === undefined ? undefined : this.directory.remembered(peeked.sessionId);
@@ -96,9 +107,13 @@ export class Skyport implements AdminActions {
       onRemoved: (backend) => {
         if (backend.kind === 'managed') void this.fleet.retire(backend.name);
       },
-    });
+      onSpent: (backend, reason) => {
+        if (backend.kind === 'managed') this.fleet.recycle(backend.name, reason);
+      },
+    }, this.files && new StateServer(this.files, this.directory));
     this.fleet = new Fleet(fleetOptions(config), {
-      onReady: ({ name, host, port, token }) => this.pool.managedUp(name, { host, port, token }, managedSettings(this.config)),
+      onReady: ({ name, host, port, token, workingDirectory }) =>
+        this.pool.managedUp(name, { host, port, token, workingDirectory }, managedSettings(this.config)),
       onGone: (name, reason) => this.pool.managedDown(name, reason),
       onLine: (backend, stream, line) => channels.backendLine.publish({ backend, stream, line }),
       onRemoved: (name) => this.pool.managedRemove(name),
@@ -112,8 +127,10 @@ export class Skyport implements AdminActions {
       throttle: new LoginThrottle(),
       authenticator: new Authenticator({ anonymous: config.identity.anonymous, tokens: tokens.table }),
       guard: guardOf(config, workspaces),
+      sharing: sharingOf(config),
       limits: config.limits,
       linger: config.sessions.linger,
+      moves: (config.sessions.state as string) !== 'server',
       draining: false,
       makeDirectory: async (path) => {
         if (!workspaces || !path.startsWith(workspaces)) return;
@@ -195,7 +212,32 @@ export class Skyport implements AdminActions {
   }
 
   sessions(filter: SessionFilter): SessionRow[] {
-    return sessionRows(this.directory, filter);
+    return sessionRows(this.directory, this.services.sharing, filter);
+  }
+
+  async share({ session: id, as, ...named }: ShareRequest): Promise<SessionRow | UnknownSession | ShareRefused> {
+    const session = this.directory.get(id);
+    if (!session) return { unknownSession: id };
+    const unfit = unfitSharer(named, session.owner);
+    if (unfit !== undefined) return { shareRefused: unfit };
+    return await this.setShares(session, withShares(session.shares, named, as)) ?? sessionRow(session, this.services.sharing);
+  }
+
+  async unshare({ session: id, ...named }: UnshareRequest): Promise<UnshareReport | UnknownSession | ShareRefused> {
+    const session = this.directory.get(id);
+    if (!session) return { unknownSession: id };
+    const missing = missingIn(session.shares, named);
+    return await this.setShares(session, withoutShares(session.shares, named))
+      ?? { session: sessionRow(session, this.services.sharing), missing: { users: [...missing.users], roles: [...missing.roles] } };
+  }
+
+  private async setShares(session: Session, shares: Shares | undefined): Promise<UnknownSession | ShareRefused | undefined> {
+    try {
+      await changeShares(this.services, session, shares);
+    } catch {
+      return { shareRefused: 'The registry could not be written; the log has the details' };
+    }
+    return session.deleted ? { unknownSession: session.id } : undefined;
   }
 
   drain(name: string): DrainReport | UnknownBackend {
@@ -282,13 +324,16 @@ export class Skyport implements AdminActions {
   private apply(config: SkyportConfig, tokens: TokenTable | undefined): void {
     const { listen, store, admin } = this.config;
     const { command, env, working_directory } = this.config.fleet;
-    this.config = { ...config, listen, store, admin, fleet: { ...config.fleet, command, env, working_directory } };
+    const sessions = { ...config.sessions, state: this.config.sessions.state };
+    this.config = { ...config, listen, store, admin, sessions, fleet: { ...config.fleet, command, env, working_directory } };
     const { services } = this;
     services.limits = config.limits;
     services.linger = config.sessions.linger;
     services.guard = guardOf(config, working_directory);
+    services.sharing = sharingOf(config);
     services.authenticator.update({ anonymous: config.identity.anonymous, tokens });
     for (const client of [...services.roster.all()]) client.reauthenticate();
+    reviewAll(services);
     this.log.level = config.log.level;
     this.pool.setPolicy(config.routing.policy);
     this.pool.updateManaged(managedSettings(this.config));
@@ -318,6 +363,7 @@ export class Skyport implements AdminActions {
     process.off('exit', this.onExit);
     await this.admin?.close();
     await this.flush();
+    await this.files?.close();
     await this.registry.close();
     channels.lifecycle.publish({ phase: 'stopped' });
     this.metrics.close();
@@ -326,6 +372,7 @@ export class Skyport implements AdminActions {
 
   /** Deletes a session from its server. @returns false when the server cannot be asked */
   private async wipe({ id, backend: name }: Session): Promise<boolean> {
+    if (this.files) return true;
     const link = await this.pool.bound(name)?.links.borrow(PLAIN, id);
     if (!link || isRefusal(link) || 'kind' in link) return false;
     const answer = await link.call('session.delete', { sessionId: id }, WIPE_DEADLINE);

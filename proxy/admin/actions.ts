@@ -8,6 +8,8 @@
  *   POST /drain     {"name": "cli-1"}        → DrainReport | 404 UnknownBackend
  *   POST /undrain   {"name": "cli-1"}        → DrainReport | 404 UnknownBackend
  *   POST /reload                             → ReloadReport
+ *   POST /share     {session, users, roles, as}   → SessionRow | 404 | 400 ShareRefused
+ *   POST /unshare   {session, users, roles}       → UnshareReport | 404
  */
 import type { BackendSnapshot, SessionState, Snapshot } from '../observe/snapshot.js';
 
@@ -30,6 +32,41 @@ export interface SessionRow {
   usedAt: number;
   /** Turns begun since Skyport loaded the session. */
   turns: number;
+  /** With whom it is shared, by `skyport share`; left out where that is nobody. */
+  shares?: SharedWith;
+  /** With whom rules of the config share it; left out where that is nobody. */
+  sharedByRules?: SharedWith;
+}
+
+export interface SharedWith {
+  users: Record<string, 'reader' | 'writer'>;
+  roles: Record<string, 'reader' | 'writer'>;
+}
+
+/** At least one user or role is named. */
+export interface UnshareRequest {
+  session: string;
+  users: string[];
+  roles: string[];
+}
+
+export interface ShareRequest extends UnshareRequest {
+  as: 'reader' | 'writer';
+}
+
+export interface UnshareReport {
+  session: SessionRow;
+  /** Those of the named with whom it was not shared. */
+  missing: { users: string[]; roles: string[] };
+}
+
+/** It makes no sense, or could not be stored; nothing was changed. */
+export interface ShareRefused {
+  shareRefused: string;
+}
+
+export interface UnknownSession {
+  unknownSession: string;
 }
 
 /** What is left on a backend that is being drained; nothing else about it. */
@@ -60,6 +97,10 @@ export interface AdminActions {
   drain(name: string): Awaitable<DrainReport | UnknownBackend>;
   undrain(name: string): Awaitable<DrainReport | UnknownBackend>;
   reload(): Awaitable<ReloadReport>;
+  /** Resolves when the share outlives a crash. */
+  share(request: ShareRequest): Awaitable<SessionRow | UnknownSession | ShareRefused>;
+  /** Resolves when nobody has the access any more, also after a crash; attachments that rest on it have ended. */
+  unshare(request: UnshareRequest): Awaitable<UnshareReport | UnknownSession | ShareRefused>;
 }
 
 export function isUnknownBackend(value: object): value is UnknownBackend {

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { channels } from '../channels.js';
 import { SESSION_STATES, type SessionState } from '../observe/snapshot.js';
 import { isUnknownBackend, type AdminActions, type SessionFilter } from './actions.js';
+import { performSharing } from './sharing.js';
 import { makeSocketDirectory, socketPath } from './socket-path.js';
 import { withLock } from './start-lock.js';
 
@@ -113,9 +114,10 @@ async function answer(request: IncomingMessage, response: ServerResponse, action
 
 const METHODS: ReadonlyMap<string, 'GET' | 'POST'> = new Map([
   ['status', 'GET'], ['sessions', 'GET'], ['drain', 'POST'], ['undrain', 'POST'], ['reload', 'POST'],
+  ['share', 'POST'], ['unshare', 'POST'],
 ]);
 
-interface Reply {
+export interface Reply {
   status: number;
   body: object;
 }
@@ -127,7 +129,8 @@ async function perform(action: string, url: URL, request: IncomingMessage, actio
     const filter = readFilter(url);
     return typeof filter === 'string' ? { status: 400, body: { error: filter } } : { status: 200, body: await actions.sessions(filter) };
   }
-  const name = await readName(request);
+  if (action === 'share' || action === 'unshare') return await performSharing(action, await readBody(request), actions);
+  const name = nameIn(await readBody(request));
   if (name === undefined) return { status: 400, body: { error: 'The body must be {"name": "<backend>"}' } };
   const report = action === 'drain' ? await actions.drain(name) : await actions.undrain(name);
   if (!isUnknownBackend(report)) return { status: 200, body: report };
@@ -148,21 +151,25 @@ function readFilter({ searchParams }: URL): SessionFilter | string {
   };
 }
 
-async function readName(request: IncomingMessage): Promise<string | undefined> {
+/** The object of the body; `{}` when it is none, or too large. */
+async function readBody(request: IncomingMessage): Promise<Record<string, unknown>> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > BODY_MAX) return undefined;
+    if (bytes > BODY_MAX) return {};
     chunks.push(chunk);
   }
   try {
     const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
-    const name = typeof body === 'object' && body !== null ? (body as { name?: unknown }).name : undefined;
-    return typeof name === 'string' && name !== '' ? name : undefined;
+    return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
   } catch {
-    return undefined;
+    return {};
   }
+}
+
+function nameIn({ name }: Record<string, unknown>): string | undefined {
+  return typeof name === 'string' && name !== '' ? name : undefined;
 }
 
 function send(response: ServerResponse, status: number, body: object): void {

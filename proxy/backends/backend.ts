@@ -1,9 +1,11 @@
 /**
  * A backend: one CLI server, and the links to it.
  *
- * A control link, used by nobody else, carries the health pings. The other links are opened when
- * they are needed: the first `links.base` so that attachments are spread, further ones (up to
- * `links.max`) when a session's second client needs a link of its own.
+ * A control link, used by nobody else, carries the health pings and, where Skyport keeps the sessions'
+ * state, the server's requests for it: there the server is of no use without this very link, and the
+ * link stays open while the server is out of service. The other links are opened when they are needed:
+ * the first `links.base` so that attachments are spread, further ones (up to `links.max`) when a
+ * session's second client needs a link of its own.
  */
 import { isRefusal, type Refusal } from '../protocol/errors.js';
 import type { Frame } from '../wire/frame.js';
@@ -16,6 +18,7 @@ import { Links } from './links.js';
 import { addTraffic, type Traffic } from '../wire/traffic.js';
 import { takesNudges } from './nudge-probe.js';
 import { PLAIN, type Profile } from './profile.js';
+import { becomeFileSystem, serve, type Served, type SessionFileSystem } from './provider.js';
 
 /** Answers to `connect` that are kept, one a profile. */
 const MAX_HANDSHAKES = 256;
@@ -33,15 +36,25 @@ export interface BackendEvents {
   /** A lifecycle or telemetry notification. `control` tells that it came on the control link. */
   onBroadcast(backend: Backend, link: Link, frame: Frame, peeked: Peek): void;
   onUp(backend: Backend): void;
+  /** It answers, but its server takes no session file system (any more): only another process of it will. */
+  onSpent?(backend: Backend, reason: string): void;
   /** False keeps a backend that fails its callers in service, because there is no other. */
   mayEject(backend: Backend): boolean;
   /** Out of service; its links are closed already. `hung`: it accepted connections and answered nothing. */
   onDown(backend: Backend, reason: string, hung: boolean): void;
 }
 
+/** Why a probe was bad. `gone`: no further one is needed to know. */
+interface Failure {
+  readonly reason: string;
+  readonly gone: boolean;
+}
+
 export class Backend {
   readonly health: Health;
   draining = false;
+  /** It is drained to be started anew: nothing is loaded on it, also when there is no other. */
+  restarting = false;
   /** Taken out of the configuration; goes when nothing is attached any more. */
   removed = false;
   version: string | undefined;
@@ -49,6 +62,11 @@ export class Backend {
   lastError: string | undefined;
   private address: Address | undefined;
   private control: Link | undefined;
+  /** Where a control link is being opened to. */
+  private connecting: Address | undefined;
+  /** The server's life for which Skyport is its file system. */
+  private served: Served | undefined;
+  private incarnations = 0;
   private nudge = false;
   private closing = false;
   readonly links: Links;
@@ -59,6 +77,8 @@ export class Backend {
     readonly kind: 'static' | 'managed',
     public settings: BackendSettings,
     private readonly events: BackendEvents,
+    /** Who keeps the files of its sessions; left out where the server does so itself. */
+    private readonly files?: SessionFileSystem,
   ) {
     this.health = new Health(settings.health, (from, to, reason) => this.onHealth(from, to, reason), {
       mayEject: () => events.mayEject(this),
@@ -81,13 +101,18 @@ export class Backend {
     return this.up && !this.draining && !this.removed;
   }
 
+  /** Which life of its server Skyport is the file system of, from 1; undefined when of none. */
+  get incarnation(): number | undefined {
+    return this.served?.incarnation;
+  }
+
   /** Where it is now; a managed server changes its port and token at every start. */
   setAddress(address: Address | undefined, reason: string): void {
     // The server that is there already may stay after all: nobody's session ends for it.
     if (address && this.address && sameAddress(address, this.address)) return;
     this.address = address;
     const now = performance.now();
-    this.closeLinks(reason);
+    this.closeAll(reason);
     if (!address) {
       this.lastError = reason;
       this.health.connectionLost(now, reason);
@@ -123,7 +148,7 @@ export class Backend {
 
   close(reason: string): void {
     this.closing = true;
-    this.closeLinks(reason);
+    this.closeAll(reason);
   }
 
   /** Totals over all links, also those that are closed. */
@@ -165,6 +190,7 @@ export class Backend {
       maxFrame: this.settings.maxFrame,
       events: {
         onBroadcast: (link, frame, peeked) => this.events.onBroadcast(this, link, frame, peeked),
+        onStateRequest: (link, frame, peeked) => this.onStateRequest(link, frame, peeked),
         onShutdownNotice: () => this.health.shutdownNotice(performance.now()),
         onClosed: (link, reason) => this.onLinkClosed(link, reason),
         onOutcome: (ok, reason) => this.onOutcome(ok, reason),
@@ -174,8 +200,10 @@ export class Backend {
 
   private async probe(): Promise<void> {
     const address = this.address;
+    // A server takes one file system: two that tried at the same time would be in each other's way.
+    if (this.files && !this.control?.usable && this.connecting === address) return;
     const started = performance.now();
-    const failure = this.control?.usable ? await this.ping(this.control) : await this.connectControl();
+    const failure = this.control?.usable ? await this.ping(this.control) : await this.connect();
     // The answer of a server that has been replaced or given up since says nothing.
     if (failure === 'superseded' || address !== this.address || this.closing) return;
     const now = performance.now();
@@ -184,32 +212,51 @@ export class Backend {
       return;
     }
     this.lastError = failure.reason;
-    // Busy, not hung: it talks on its other links. What a stopped one had sent comes at once, not this late.
-    if (!failure.gone && now - this.links.heardAt < this.settings.health.timeout / 2) return;
+    // Busy, not hung: it talks on its links. What a stopped one had sent comes at once, not this late.
+    if (!failure.gone && now - this.heardAt < this.settings.health.timeout / 2) return;
     if (failure.gone) this.health.connectionLost(now, failure.reason);
     else this.health.probeFailed(now, failure.reason);
   }
 
-  private async ping(control: Link): Promise<{ reason: string; gone: boolean } | undefined> {
+  private get heardAt(): number {
+    return Math.max(this.links.heardAt, this.control?.heardAt ?? -Infinity);
+  }
+
+  private async ping(control: Link): Promise<Failure | undefined> {
     const answer = await control.call('ping', {}, this.settings.health.timeout);
     if (isRefusal(answer)) return { reason: `ping: ${answer.message}`, gone: false };
     return answer.ok ? undefined : { reason: `ping: ${answer.error.message}`, gone: false };
   }
 
-  private async connectControl(): Promise<{ reason: string; gone: boolean } | 'superseded' | undefined> {
+  private async connect(): Promise<Failure | 'superseded' | undefined> {
     const address = this.address!;
+    this.connecting = address;
+    try {
+      return await this.connectControl(address);
+    } finally {
+      if (this.connecting === address) this.connecting = undefined;
+    }
+  }
+
+  private async connectControl(address: Address): Promise<Failure | 'superseded' | undefined> {
     const opened = await this.dial(PLAIN, false);
     if ('kind' in opened) {
       return opened.kind === 'answer'
         ? { reason: `connect: ${opened.message}`, gone: false }
         : { reason: opened.reason, gone: opened.refusedByPeer };
     }
-    if (this.control?.usable || this.closing || address !== this.address) {
-      opened.link.close('superseded');
+    const { link, result } = opened;
+    if (this.superseded(address)) {
+      link.close('superseded');
       return 'superseded';
     }
-    this.control = opened.link;
-    const { version, protocolVersion } = opened.result;
+    const failure = this.files && (await this.provide(link, this.files, address));
+    if (failure || this.superseded(address)) {
+      link.close(failure?.reason ?? 'superseded');
+      return failure ?? 'superseded';
+    }
+    this.control = link;
+    const { version, protocolVersion } = result;
     if (version !== this.version) {
       this.version = version;
       this.protocolVersion = protocolVersion;
@@ -217,16 +264,50 @@ export class Backend {
       this.nudge = await takesNudges(address, this.settings.health.timeout);
       channels.backendVersion.publish({ backend: this.name, version, protocolVersion, nudge: this.nudge });
     }
-    this.handshakes.set(PLAIN.key, opened.result);
+    link.nudged = this.nudge;
+    this.handshakes.set(PLAIN.key, result);
     return undefined;
+  }
+
+  /** Somebody else has connected meanwhile, or there is nothing to connect to any more. */
+  private superseded(address: Address): boolean {
+    return this.control?.usable === true || this.closing || address !== this.address;
+  }
+
+  /** Becomes the file system of the server behind a link. */
+  private async provide(link: Link, files: SessionFileSystem, address: Address): Promise<Failure | undefined> {
+    const unusable = await becomeFileSystem(link, files, address.workingDirectory, this.settings.health.timeout);
+    if (!unusable) {
+      this.served = Object.freeze({ name: this.name, incarnation: ++this.incarnations });
+      return undefined;
+    }
+    const { reason, cure } = unusable;
+    if (address !== this.address || this.closing) return { reason, gone: false };
+    // A change of the state is told anyway; a change of the reason only here.
+    if (this.health.state === 'down' && this.lastError !== reason) channels.backendUnusable.publish({ backend: this.name, reason });
+    if (cure === 'restart') this.events.onSpent?.(this, reason);
+    return { reason, gone: cure !== 'wait' };
+  }
+
+  private onStateRequest(link: Link, frame: Frame, peeked: Peek): boolean {
+    if (!this.files || !this.served || link !== this.control) return false;
+    serve(link, this.files, this.served, frame, peeked);
+    return true;
   }
 
   private onLinkClosed(link: Link, reason: string): void {
     const listed = this.links.delete(link);
     if (link === this.control) {
       this.control = undefined;
+      this.served = undefined;
+      if ((this.health.state !== 'up' && this.health.state !== 'ejected') || !this.address || this.closing) return;
+      // Its server stores nothing any more, and never will: whoever is on it must go elsewhere now.
+      if (this.files) {
+        this.lastError = `its control link, which carries the sessions' state, is lost: ${reason}`;
+        this.health.connectionLost(performance.now(), this.lastError);
+      }
       // A server that went away takes its control link along: asking at once tells within a millisecond.
-      if (this.health.state === 'up' && this.address && !this.closing) void this.probe();
+      if (this.files || this.health.state === 'up') void this.probe();
       return;
     }
     if (!listed) return;
@@ -249,11 +330,12 @@ export class Backend {
     if (to === 'starting') return;
     // A server that is gone takes its connections along; one that hangs still has them.
     const hung = this.control?.usable === true;
-    this.closeLinks(reason);
+    if (this.files) this.links.close(reason);
+    else this.closeAll(reason);
     this.events.onDown(this, reason, hung);
   }
 
-  private closeLinks(reason: string): void {
+  private closeAll(reason: string): void {
     this.control?.close(reason);
     this.links.close(reason);
   }

@@ -11,6 +11,8 @@ export interface Address {
   readonly host: string;
   readonly port: number;
   readonly token?: string;
+  /** Where the server works, where that is known. */
+  readonly workingDirectory?: string;
 }
 
 /** What a CLI server answers to `connect`. */

@@ -4,6 +4,7 @@
  *   calls     every request gets an id of the link's own (ten digits, so that most answers can be
  *             rewritten in place); the answer finds the call that waits for it
  *   sessions  at most one attachment of a session; its events and the server's requests go there
+ *   state     on the control link, the server asks for sessions' files; the backend has that answered
  *   nudge     while an answer or a turn is awaited, each received chunk is answered with one header
  *             line of the next frame, which carries the ACK that Nagle waits for (PROTOCOL: Framing)
  */
@@ -28,6 +29,12 @@ export interface Call {
 export interface LinkEvents {
   /** A notification for other than one attachment: lifecycle, telemetry. */
   onBroadcast(link: Link, frame: Frame, peeked: Peek): void;
+  /**
+   * The server asks for something of a session's files. Whoever takes the request answers it by `reply`.
+   * @param frame not kept after the call
+   * @returns false when it is not taken: the link refuses it
+   */
+  onStateRequest(link: Link, frame: Frame, peeked: Peek): boolean;
   /** The server says that it is shutting down. */
   onShutdownNotice(link: Link): void;
   onClosed(link: Link, reason: string): void;
@@ -55,13 +62,16 @@ export class Link implements SessionLink {
   private readonly blocked = new Set<() => void>();
   /** When bytes came last, monotonic milliseconds. */
   heardAt = -Infinity;
+  /** Requests of the server for sessions' files that are not answered yet. */
+  private asked = 0;
   private nextId = FIRST_ID;
 
   constructor(
     readonly transport: TcpTransport,
     readonly profile: string,
     private readonly events: LinkEvents,
-    private readonly nudged: boolean,
+    /** The server is known to take the nudge. */
+    public nudged: boolean,
   ) {
     transport.listen({
       onFrame: (frame) => this.onFrame(frame),
@@ -146,6 +156,12 @@ export class Link implements SessionLink {
     if (this.open) this.transport.sendText(errorReply(idToken, refusal));
   }
 
+  /** Answers a request that was taken by `onStateRequest`. @param reply with a `result` or an `error` */
+  reply(idToken: string, reply: object): void {
+    this.asked--;
+    if (this.open) this.transport.sendText(`{"jsonrpc":"2.0","id":${idToken},${JSON.stringify(reply).slice(1)}`);
+  }
+
   attach(sessionId: string, attachment: Attachment): void {
     this.attachments.set(sessionId, attachment);
     if (this.residues.delete(sessionId)) attachment.session.residues.delete(this);
@@ -199,7 +215,7 @@ export class Link implements SessionLink {
 
   private onChunk(): void {
     this.heardAt = performance.now();
-    if (this.nudged && (this.calls.size > 0 || this.openTurns.size > 0)) this.transport.nudge();
+    if (this.nudged && (this.calls.size > 0 || this.openTurns.size > 0 || this.asked > 0)) this.transport.nudge();
   }
 
   /** The open header is nearly full: a real frame closes it. */
@@ -255,6 +271,10 @@ export class Link implements SessionLink {
     const attachment = peeked.sessionId === undefined ? undefined : this.attachments.get(peeked.sessionId);
     if (spec?.deliver === 'attachment' && attachment) {
       attachment.onRequest(frame, peeked);
+      return;
+    }
+    if (spec?.deliver === 'provider' && peeked.method.startsWith('sessionFs.') && this.events.onStateRequest(this, frame, peeked)) {
+      this.asked++;
       return;
     }
     const idToken = frame.buffer.toString('utf8', peeked.idStart, peeked.idEnd);

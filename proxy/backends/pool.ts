@@ -8,6 +8,7 @@ import { Backend, type BackendEvents, type BackendSettings } from './backend.js'
 import type { SessionLink } from '../sessions/attachment.js';
 import { addTraffic, noTraffic, type Traffic } from '../wire/traffic.js';
 import type { Address } from './dial.js';
+import type { SessionFileSystem } from './provider.js';
 
 export interface StaticBackend extends BackendSettings {
   readonly name: string;
@@ -38,6 +39,8 @@ export class Pool {
     private policyName: PolicyName,
     private readonly load: Load,
     private readonly events: PoolEvents,
+    /** Who keeps the sessions' files for all backends; left out where each does so itself. */
+    private readonly files?: SessionFileSystem,
   ) {
     this.policy = createPolicy(policyName);
     this.backendEvents = {
@@ -117,7 +120,11 @@ export class Pool {
   /** A backend that answers, at once or as soon as one comes up; undefined after `ms` without. */
   whenUp(ms: number): Promise<Backend | undefined> {
     const up = this.anyUp();
-    if (up) return Promise.resolve(up);
+    return up ? Promise.resolve(up) : this.nextUp(ms);
+  }
+
+  /** The next backend that comes up; undefined after `ms` without. */
+  nextUp(ms: number): Promise<Backend | undefined> {
     return new Promise((resolve) => {
       const waiter = (backend: Backend): void => {
         clearTimeout(deadline);
@@ -196,7 +203,7 @@ export class Pool {
   }
 
   private add(name: string, kind: 'static' | 'managed', settings: BackendSettings): Backend {
-    const backend = new Backend(name, kind, settings, this.backendEvents);
+    const backend = new Backend(name, kind, settings, this.backendEvents, this.files);
     this.backends.set(name, backend);
     return backend;
   }

@@ -10,6 +10,7 @@ import { packageVersion } from '../package.js';
 import type { SocketOptions } from './config-file.js';
 import type { DrainOptions } from './drain.js';
 import type { SessionsOptions } from './sessions.js';
+import type { ShareOptions, UnshareOptions } from './share.js';
 import type { StartOptions } from './start.js';
 import type { StatusOptions } from './status.js';
 import { CommandError, EXIT, type Terminal } from './terminal.js';
@@ -103,6 +104,19 @@ function addRemote(program: Command, terminal: Terminal, done: (code: number) =>
     .option('--state <state>', `only in this state: ${SESSION_STATES.join(', ')}`)
     .option('--json', 'for machines')
     .action(async (options: SessionsOptions) => done(await (await import('./sessions.js')).sessions(options, terminal)));
+
+  remote('share', 'share a session with users or roles')
+    .argument('<session>', 'its id')
+    .option('--with <user...>', 'these users')
+    .option('--with-role <role...>', 'users with these roles')
+    .option('--as <access>', 'reader: events and history; writer: also sends and answers prompts', 'reader')
+    .action(async (session: string, options: ShareOptions) => done(await (await import('./share.js')).share(session, options, terminal)));
+
+  remote('unshare', 'take a share away; who has the session attached because of it is cut off')
+    .argument('<session>', 'its id')
+    .option('--with <user...>', 'from these users')
+    .option('--with-role <role...>', 'from these roles')
+    .action(async (session: string, options: UnshareOptions) => done(await (await import('./share.js')).unshare(session, options, terminal)));
 
   remote('drain', 'give a backend no new sessions and let its turns finish')
     .argument('<name>', 'the backend')

@@ -3,6 +3,7 @@ import type { SessionRow } from '../admin/actions.js';
 import { adminCall } from '../admin/client.js';
 import { SESSION_STATES } from '../observe/snapshot.js';
 import { adminSocket, type SocketOptions } from './config-file.js';
+import { sharedText } from './share.js';
 import { span, table, type Column } from './table.js';
 import { CommandError, EXIT, type Terminal } from './terminal.js';
 
@@ -29,7 +30,7 @@ export async function sessions(options: SessionsOptions, terminal: Terminal): Pr
 
 /** Session ids are never cut: they are what the next command needs. @param now milliseconds since the epoch */
 export function sessionsText(rows: readonly SessionRow[], now: number, width?: number): string {
-  const columns: ReadonlyArray<Column<SessionRow>> = [
+  const columns: Column<SessionRow>[] = [
     { head: 'SESSION', value: (row) => row.id },
     { head: 'OWNER', value: (row) => row.owner, shrinksTo: 8 },
     { head: 'BACKEND', value: (row) => row.backend, shrinksTo: 8 },
@@ -40,5 +41,8 @@ export function sessionsText(rows: readonly SessionRow[], now: number, width?: n
     { head: 'AGE', value: (row) => span(now - row.createdAt), align: 'right' },
     { head: 'UNUSED', value: (row) => span(now - row.usedAt), align: 'right' },
   ];
+  // Most sites share nothing.
+  const shared = (row: SessionRow): string => [sharedText(row.shares), sharedText(row.sharedByRules)].filter(Boolean).join(' ');
+  if (rows.some((row) => shared(row) !== '')) columns.push({ head: 'SHARED WITH', value: shared, shrinksTo: 11 });
   return table(columns, rows, width);
 }

@@ -17,6 +17,9 @@ import { paramsOf } from './params.js';
 /** Looks at an answer before the client gets it. `false`: it takes care of the answer itself. */
 export type AnswerHook = (frame: Frame, peeked: Peek) => boolean | void;
 
+/** Servers that may be lost under one call before it is refused. */
+const MOST_TRIES = 5;
+
 export class Ask implements Call {
   done = false;
   /** Passed on to a CLI server, or past the point of taking it back: cancelling it has no effect. */
@@ -25,6 +28,9 @@ export class Ask implements Call {
   /** Runs on every answer of the server and, with nothing, when there will be none. */
   hook: AnswerHook | undefined;
   onEnd: ((ok: boolean) => void) | undefined;
+  /** Makes the call once more when its server is lost. A call that has it is kept until it is answered. */
+  again: (() => void) | undefined;
+  private tries = 0;
   private session: Session | undefined;
   private ticket: Ticket | undefined;
   private heldBytes = 0;
@@ -85,8 +91,9 @@ export class Ask implements Call {
     if (this.done) return;
     this.sent = true;
     this.backend = backend;
+    if (this.again) this.keep();
     link.forward(this.frame, this.scan.idStart, this.scan.idEnd, this);
-    this.release();
+    if (!this.again) this.release();
     this.client.pausedBy(link);
   }
 
@@ -104,7 +111,14 @@ export class Ask implements Call {
   }
 
   onLost(refusal: Refusal): void {
-    this.refuse(refusal);
+    const { again } = this;
+    if (!again || this.tries >= MOST_TRIES || this.done) {
+      this.refuse(refusal);
+      return;
+    }
+    this.tries++;
+    // Not before everybody has heard that the link is lost.
+    setImmediate(again);
   }
 
   /** Answers with a result of Skyport's own. */

@@ -10,7 +10,7 @@ import type { Link } from '../backends/link.js';
 import { channels } from '../channels.js';
 import { errorReply, refuse, type ErrorName, type Refusal } from '../protocol/errors.js';
 import type { Principal } from '../identity/principal.js';
-import { mayUse } from '../identity/principal.js';
+import type { Access } from '../protocol/access.js';
 import { clear, type Attachment, type Residue, type ServerRequest, type SessionClient } from '../sessions/attachment.js';
 import type { Session } from '../sessions/session.js';
 import { frameOf, isWireFault, type Frame, type WireFault } from '../wire/frame.js';
@@ -22,6 +22,7 @@ import type { Ask } from './ask.js';
 import { Handshake } from './handshake.js';
 import { dispatch } from './requests.js';
 import type { Services } from './services.js';
+import { accessOf, review } from './sharing.js';
 
 /** What waits on a link beyond this many bytes stops the reading of the clients that write to it. */
 const LINK_HIGH_WATER = 1_048_576;
@@ -121,22 +122,44 @@ export class Client implements SessionClient {
     if (this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
   }
 
-  /** May this client use the session? An unknown one and somebody else's are the same. */
-  owns(session: Session | undefined): session is Session {
-    return session !== undefined && !session.deleted && this.concerns(session);
+  /** What this client may do on the session. An unknown one and one that it may do nothing on are the same. */
+  access(session: Session | undefined): Access | undefined {
+    return session === undefined || session.deleted || !this.principal ? undefined : accessOf(this.principal, session, this.services);
   }
 
   /** Is the session its user's, or one of those it speaks for? */
+  owns(session: Session | undefined): session is Session {
+    return this.access(session) === 'owner';
+  }
+
+  /** May it use the session in any way? Asked of deleted ones, too: their last news come late. */
   concerns(session: Session): boolean {
-    return this.principal !== undefined && mayUse(this.principal, session.id, session.owner);
+    return this.principal !== undefined && accessOf(this.principal, session, this.services) !== undefined;
+  }
+
+  /** The access to a session may have changed: what it does not allow any more ends. */
+  review(session: Session): void {
+    if (this.principal) review(this, session, this.asks.values());
+  }
+
+  /** The ids of the sessions that calls of this client are under way on. */
+  sessionsAsked(): Set<string> {
+    return new Set([...this.asks.values()].flatMap(({ scan: { sessionId } }) => sessionId ?? []));
+  }
+
+  /** The requests of a server that wait for this client's answer on an attachment; they are not its any more. */
+  takeRequests(attachment: Attachment): ServerRequest[] {
+    const taken: ServerRequest[] = [];
+    for (const [id, request] of this.serverRequests) {
+      if (request.attachment === attachment && this.serverRequests.delete(id)) taken.push(request);
+    }
+    return taken;
   }
 
   /** All sessions that it may use. */
   *sessions(): IterableIterator<Session> {
     const { directory } = this.services;
-    if (!this.principal) return;
-    if (!this.principal.sessionPattern) yield* directory.ownedBy(this.principal.user);
-    else for (const session of directory.all()) if (this.concerns(session)) yield session;
+    for (const session of directory.all()) if (this.access(session)) yield session;
   }
 
   /** The link of this client's unattached calls on a backend; lifecycle events come by it, in order with its answers. */
@@ -200,6 +223,10 @@ export class Client implements SessionClient {
 
   ask(request: ServerRequest): void {
     if (this.closed) return;
+    if (request.attachment.access === 'reader') {
+      request.link.refuseRequest(request.idToken, refuse('SKYPORT_READ_ONLY'));
+      return;
+    }
     const id = this.nextServerRequest++;
     this.serverRequests.set(id, request);
     const frame = frameOf(request.body);

@@ -1,6 +1,6 @@
 /**
- * Calls that concern sessions on several backends: asked of each, merged, and filtered to what is
- * the caller's.
+ * Calls that concern sessions on several backends: asked of each, merged, and filtered to what the
+ * caller may see.
  */
 import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import { mergeFanout, planFanout } from '../guard/fanout.js';
@@ -12,6 +12,12 @@ import { settled } from './passage.js';
 /** Milliseconds that one backend has; the others' results do not wait longer for it. */
 const DEADLINE = 10_000;
 
+/**
+ * Not asked about sessions that others share with the caller: what picks the session to go on with
+ * would pick somebody else's, and what deletes may not.
+ */
+const OWN_ONLY = new Set(['session.getLastId', 'sessions.getLastForContext', 'sessions.bulkDelete']);
+
 export function fanOut(ask: Ask): Refusal | undefined {
   const { client, spec } = ask;
   const { directory, pool } = client.services;
@@ -20,7 +26,9 @@ export function fanOut(ask: Ask): Refusal | undefined {
     const ids = sessionIdsIn(spec, params);
     if (isRefusal(ids)) return ids;
   }
-  const owns = (id: string): boolean => client.owns(directory.get(id));
+  const owns = OWN_ONLY.has(spec.name)
+    ? (id: string) => client.owns(directory.get(id))
+    : (id: string) => client.access(directory.get(id)) !== undefined;
   const names = pool.names().filter((name) => pool.get(name)?.up);
   const plan = planFanout(spec, params, owns, (id) => directory.get(id)?.backend, names);
   gather(ask, plan).then(

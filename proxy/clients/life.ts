@@ -13,11 +13,16 @@ import { frameOf } from '../wire/frame.js';
 import { peek } from '../wire/peek.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
-import { changeOf, isAsleep, passOn, restore, settled } from './passage.js';
+import { changeOf, home, isAsleep, rebind, restore } from './loading.js';
+import { passOn, settled } from './passage.js';
 import { permit, rename, rewrite } from './requests.js';
+import { attachParams, isSamePerson, isSuperseded } from './sharing.js';
 
 /** What every CLI server takes (PROTOCOL: Sessions). */
 const SESSION_ID = /^[A-Za-z0-9_-]{1,128}$/;
+
+/** Backends that are tried for one create or resume. */
+const MOST_TRIES = 8;
 
 /**
  * A create of a session that its owner already has becomes a resume: a server would attach silently
@@ -40,7 +45,9 @@ export function create(ask: Ask): Refusal | undefined {
     return undefined;
   }
   const existing = directory.get(sessionId);
-  if (existing && !client.owns(existing)) return refuseSession(sessionId);
+  if (existing && !client.owns(existing)) {
+    return client.access(existing) ? refuse('SKYPORT_OWNER_ONLY', 'This session is shared with you: resume it') : refuseSession(sessionId);
+  }
   const owner = ownerFor(client.principal!, sessionId);
   if (owner === undefined || namesSomebodyElse(client.principal!, sessionId, authenticator.patterns)) {
     return refuse('SKYPORT_SESSION_ID_REFUSED');
@@ -97,8 +104,8 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
   const { client } = ask;
   const fresh = session.creating;
   if (session.deleted) return ask.refuse(refuseSession(session.id));
-  const params = ask.params();
-  if (typeof params['workingDirectory'] === 'string') await client.services.makeDirectory(params['workingDirectory']);
+  const { workingDirectory } = ask.params();
+  if (typeof workingDirectory === 'string') await client.services.makeDirectory(workingDirectory);
   ask.onEnd = (ok) => {
     if (!ok && fresh && session.creating) void forgetNew(session, ask);
   };
@@ -106,16 +113,22 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
   session.seenAt = Date.now();
   await session.dozing;
   // Whoever else is attached must not miss what the newcomer begins.
-  if (isAsleep(session)) await restore(client, session, client.attachments.get(session.id));
+  if (isAsleep(session)) await restore(client.services, session, undefined, client.attachments.get(session.id));
+  const chosen = fresh || session.primary ? undefined : await session.alone(() => home(client.services, session));
+  if (chosen && isRefusal(chosen)) return ask.refuse(chosen);
   const room = await client.services.places.take(session);
   if (isRefusal(room)) return ask.refuse(room);
   const place = await takePlace(ask, session).finally(room);
   if (isRefusal(place)) return ask.refuse(place);
   const { attachment, link } = place;
-  if (client.closed) {
+  const access = client.access(session);
+  if (client.closed || !access) {
     place.giveBack();
-    return ask.giveUp();
+    return client.closed ? ask.giveUp() : ask.refuse(refuseSession(session.id));
   }
+  attachment.access = access;
+  attachment.holder = client.principal;
+  const params = attachParams(ask, session, access);
   let method: 'session.create' | 'session.resume' = fresh ? 'session.create' : 'session.resume';
   const recipe = { method: ask.spec.name as typeof method, params: Buffer.from(JSON.stringify(params)) };
   ask.hook = (frame, peeked) => {
@@ -123,7 +136,7 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
       const answer = parseAnswer(frame, peeked);
       const unknown = !isRefusal(answer) && !answer.ok && isNotFound(answer.error.message);
       // Created, never used, and unloaded: the server has nothing of it on its disk (PROTOCOL: Sessions).
-      if (unknown && method === 'session.resume' && session.turns === 0 && !client.closed) {
+      if (unknown && method === 'session.resume' && session.turns === 0 && !client.closed && access !== 'reader') {
         method = 'session.create';
         rewrite(ask, createParams(params), method);
         ask.forward(link, session.backend);
@@ -142,6 +155,7 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
     announce(ask, session, fresh, place.kind);
     // The server now counts a client that has left meanwhile.
     if (client.closed) attachment.vanished(Date.now(), client.services.linger, []);
+    else if (attachment.client !== client) return endedMeanwhile(ask, attachment);
     else queueMicrotask(() => settle(session, attachment));
     return true;
   };
@@ -166,7 +180,8 @@ async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
   if (own?.link && own.state === 'attached') {
     return { kind: 'same', attachment: own, link: own.link as Link, giveBack: () => undefined };
   }
-  const held = session.attachments.find((a) => a.state === 'held' && a.link?.open);
+  const access = client.access(session);
+  const held = session.attachments.find((a) => a.state === 'held' && a.link?.open && access && isSamePerson(a, client.principal!, access));
   if (held) {
     held.adopt(client);
     client.attachments.set(session.id, held);
@@ -205,30 +220,43 @@ function leaveAgain(client: Client, residue: Residue): void {
   else client.leaves(residue);
 }
 
-/** A new session that its backend cannot take goes to another one; an existing one follows its binding. */
-async function newLink(ask: Ask, session: Session, take: (link: Link) => void): Promise<Link | Refusal> {
+/** A session that its backend cannot take goes to another one, where it may. */
+function newLink(ask: Ask, session: Session, take: (link: Link) => void): Promise<Link | Refusal> {
   const { client } = ask;
-  const { pool, directory } = client.services;
+  const { pool, moves } = client.services;
   const tried = new Set<string>();
-  for (;;) {
-    const backend = pool.bound(session.backend, session.primary?.link);
-    const shared = session.attachments.some((a) => a.live);
-    const link = backend?.up
-      ? settled(client, backend, await backend.links.acquire(client.profile, session.id, shared, take))
-      : refuse('SKYPORT_BACKEND_UNAVAILABLE');
-    if (!isRefusal(link) || !session.creating) return link;
-    tried.add(session.backend);
-    const other = pool.place({ user: session.owner, sessionId: session.id }, tried);
-    if (isRefusal(other)) return other;
-    await directory.rebind(session, other.name);
-  }
+  return session.alone(async () => {
+    for (;;) {
+      const backend = session.creating ? pool.bound(session.backend) : await home(client.services, session, tried);
+      if (backend && isRefusal(backend)) return backend;
+      const shared = session.attachments.some((a) => a.live);
+      const link = backend?.up
+        ? settled(client, backend, await backend.links.acquire(client.profile, session.id, shared, take))
+        : refuse('SKYPORT_BACKEND_UNAVAILABLE');
+      if (!isRefusal(link) || shared || tried.size >= MOST_TRIES) return link;
+      if (!session.creating && !moves) return link;
+      tried.add(session.backend);
+      if (!session.creating) continue;
+      const other = pool.place({ user: session.owner, sessionId: session.id }, tried);
+      if (isRefusal(other)) return other;
+      const refusal = await rebind(client.services, session, other.name);
+      if (refusal) return refusal;
+    }
+  });
+}
+
+/** The client's access to the session ended while a server was attaching it. */
+function endedMeanwhile(ask: Ask, attachment: Attachment): false {
+  attachment.vanished(Date.now(), 0, []);
+  ask.refuse(refuseSession(attachment.session.id));
+  return false;
 }
 
 /** Others held for this user are superfluous now; questions that waited are the new client's. */
 function settle(session: Session, attachment: Attachment): void {
   attachment.deliverUnanswered();
   for (const other of [...session.attachments]) {
-    if (other !== attachment && other.state === 'held') void other.release();
+    if (other !== attachment && other.state === 'held' && isSuperseded(other, attachment)) void other.release();
   }
 }
 

@@ -8,14 +8,15 @@ import { parseAnswer, type Link } from '../backends/link.js';
 import type { Backend } from '../backends/backend.js';
 import { isAmendment } from '../sessions/amendments.js';
 import { readsHistory } from '../sessions/hidden-events.js';
-import { reattach } from '../sessions/recipe.js';
 import type { Attachment } from '../sessions/attachment.js';
 import type { Session } from '../sessions/session.js';
 import { channels } from '../channels.js';
 import { frameOf, type Frame } from '../wire/frame.js';
 import { peek, type Peek } from '../wire/peek.js';
+import { follow, isRepeatable } from './again.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
+import { changeOf, home, isAsleep, readable, restore } from './loading.js';
 
 /** Passes a call on to where its session lives, when its turn among the session's writes has come. */
 export function passOn(ask: Ask, session: Session): undefined {
@@ -37,9 +38,10 @@ function send(ask: Ask, session: Session): void {
     return;
   }
   const { client } = ask;
-  if (session.dozing) {
+  const absent = session.dozing ?? session.recovering;
+  if (absent) {
     ask.keep();
-    void session.dozing.then(() => send(ask, session));
+    void absent.then(() => send(ask, session));
     return;
   }
   const attachment = client.attachments.get(session.id);
@@ -57,6 +59,10 @@ function send(ask: Ask, session: Session): void {
 function dispatchOn(ask: Ask, session: Session, link: Link): void {
   if (ask.done) return;
   const { spec } = ask;
+  if (ask.again) {
+    ask.forward(link, session.backend);
+    return;
+  }
   const params = isAmendment(spec.name) ? ask.params() : undefined;
   const idles = spec.opensTurn ? session.turn.sent() : 0;
   const before = ask.onEnd;
@@ -66,11 +72,26 @@ function dispatchOn(ask: Ask, session: Session, link: Link): void {
     if (ok && params) session.amendments.note(spec.name, params);
     if (spec.opensTurn) session.turn.answered(ok, idles);
     // Nobody is attached any more: the server ends the turn, and nobody would see that.
-    if (spec.opensTurn && !session.primary) session.turn.end('client_gone');
+    if (spec.opensTurn && !session.primary && !session.recovering) session.turn.end('client_gone');
     before?.(ok);
   };
   if (session.hidden.any && readsHistory(spec.name)) ask.hook = (frame, peeked) => stripHidden(ask, session, frame, peeked);
+  if (session.journal) outlive(ask, session);
   ask.forward(link, session.backend);
+}
+
+/** The call may have to be made again, when its server is lost. */
+function outlive(ask: Ask, session: Session): void {
+  const { spec } = ask;
+  if (spec.name === 'session.abort' && session.turn.open) session.journal!.aborting = true;
+  if (!isRepeatable(spec, orderOf(spec, ask.scan.paramKeys))) return;
+  const again = (): void => send(ask, session);
+  const asItIs = follow(ask, session, again) ?? again;
+  ask.again = () => {
+    const { recovering } = session;
+    if (recovering) void recovering.then(asItIs);
+    else asItIs();
+  };
 }
 
 /** A history without what is there only because Skyport unloaded the session meanwhile. */
@@ -82,69 +103,18 @@ function stripHidden(ask: Ask, session: Session, frame: Frame, peeked: Peek): bo
 }
 
 async function findLink(client: Client, session: Session, attachment: Attachment | undefined): Promise<Link | Refusal> {
+  const { services } = client;
   if (attachment) {
-    const refusal = await restore(client, session);
+    const refusal = await restore(services, session, attachment);
     return refusal ?? (attachment.link as Link | undefined) ?? refuse('SKYPORT_SESSION_LOST');
   }
   // Others have it attached, so on a server it would be loaded: it has to be, for this call as well.
-  if (isAsleep(session)) await restore(client, session);
-  const backend = client.services.pool.bound(session.backend, session.primary?.link);
-  if (!backend?.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
-  const home = client.home(backend);
-  if (home?.free(session.id)) return home;
+  if (isAsleep(session)) await restore(services, session);
+  const backend = await session.alone(() => home(services, session));
+  if (isRefusal(backend)) return backend;
+  const usual = client.home(backend);
+  if (usual?.free(session.id)) return usual;
   return settled(client, backend, await backend.links.borrow(client.profile, session.id));
-}
-
-/** Everybody's attachment was lost with a link, or was put to sleep. */
-export function isAsleep(session: Session): boolean {
-  return session.attachments.length > 0 && session.attachments.every((a) => a.state === 'lost');
-}
-
-/** Attaches again everybody whose attachment was lost with a link, the caller first, one after the other. */
-export async function restore(client: Client, session: Session, except?: Attachment): Promise<Refusal | undefined> {
-  const own = client.attachments.get(session.id);
-  const lost = session.attachments.filter((a) => (a.state === 'lost' || a.reattaching) && a !== except);
-  lost.sort((a, b) => Number(b === own) - Number(a === own));
-  let refusal: Refusal | undefined;
-  for (const attachment of lost) {
-    attachment.reattaching ??= restoreOne(attachment, client).finally(() => (attachment.reattaching = undefined));
-    const result = await attachment.reattaching;
-    if (attachment === own) refusal = result;
-    if (refusal) break;
-  }
-  return refusal;
-}
-
-async function restoreOne(attachment: Attachment, client: Client): Promise<Refusal | undefined> {
-  const { session } = attachment;
-  const backend = client.services.pool.bound(session.backend, session.primary?.link);
-  if (!backend?.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
-  const place = await client.services.places.take(session);
-  if (isRefusal(place)) return place;
-  try {
-    return await restoreOn(attachment, client, backend);
-  } finally {
-    place();
-  }
-}
-
-async function restoreOn(attachment: Attachment, client: Client, backend: Backend): Promise<Refusal | undefined> {
-  const { session } = attachment;
-  const reason = session.slept ? 'woken by a call' : 'its backend came back';
-  const owner = attachment.client as Client | undefined;
-  const shared = session.attachments.some((a) => a !== attachment && a.live);
-  const take = (found: Link): void => {
-    if (attachment.state === 'lost') attachment.take(found);
-  };
-  const link = readable(await backend.links.acquire(owner?.profile ?? client.profile, session.id, shared, take));
-  if (isRefusal(link)) return link;
-  if (attachment.link !== link) return undefined;
-  owner?.settle(backend, link);
-  const refusal = await reattach(attachment, link);
-  if (!refusal) {
-    channels.sessionResumed.publish({ ...changeOf(session), clientId: owner?.id, reason });
-  }
-  return refusal;
 }
 
 /** For a call that any backend may answer; one that the client already uses, if there is one. */
@@ -200,15 +170,4 @@ export function settled(client: Client, backend: Backend, found: Link | Refusal 
   const link = readable(found);
   if (!isRefusal(link)) client.settle(backend, link);
   return link;
-}
-
-/** Why no link could be had, in the client's terms. */
-export function readable(found: Link | Refusal | DialFailure): Link | Refusal {
-  if (isRefusal(found) || !('kind' in found)) return found;
-  if (found.kind === 'network') return refuse('SKYPORT_BACKEND_UNAVAILABLE');
-  return refuse('SKYPORT_BACKEND_PROTOCOL', `The CLI server refused a connection: ${found.message}`);
-}
-
-export function changeOf(session: Session): { sessionId: string; owner: string; backend: string; epoch: number } {
-  return { sessionId: session.id, owner: session.owner, backend: session.backend, epoch: session.epoch };
 }

@@ -6,6 +6,8 @@ import { lookup, type MethodSpec } from '../protocol/catalogue.js';
 import { errorReply } from '../protocol/errors.js';
 import { channels } from '../channels.js';
 import { sessionIdsIn } from '../guard/carriers.js';
+import { readerResume, refuseByAccess } from '../guard/sharing.js';
+import type { Session } from '../sessions/session.js';
 import type { Frame } from '../wire/frame.js';
 import { scan, type Scan } from '../wire/scan.js';
 import { withParams } from '../wire/rewrite.js';
@@ -65,8 +67,13 @@ function onSession(ask: Ask, spec: MethodSpec): Refusal | undefined {
   const sessionId = ask.scan.sessionId;
   if (sessionId === undefined) return refuse('SKYPORT_INVALID_PARAMS', `Missing sessionId in ${spec.name} request`);
   const session = directory.get(sessionId);
-  if (!client.owns(session)) return unknownSession(ask, spec, sessionId);
-  const refusal = ownsAll(ask, spec) ?? permit(ask, session.owner);
+  const access = client.access(session);
+  if (!session || !access) return unknownSession(ask, spec, sessionId);
+  const closed = access === 'owner' ? undefined : refuseByAccess(access, spec);
+  if (closed) return closed;
+  // Before the guard looks: it need not refuse what is not passed on.
+  if (access === 'reader' && spec.life === 'resume') rewrite(ask, readerResume(ask.params()));
+  const refusal = ownsAll(ask, spec, session) ?? permit(ask, session.owner);
   if (refusal) return refusal;
   switch (spec.life) {
     case 'resume':
@@ -106,13 +113,13 @@ function strayId(ask: Ask): Refusal | undefined {
   return refuseSession(sessionId);
 }
 
-/** Every other place where a session id travels in the parameters. */
-function ownsAll(ask: Ask, spec: MethodSpec): Refusal | undefined {
+/** Every other place where a session id travels in the parameters: the caller's own, or `session` once more. */
+function ownsAll(ask: Ask, spec: MethodSpec, session?: Session): Refusal | undefined {
   if (spec.carriers.length === 0) return undefined;
   const ids = sessionIdsIn(spec, ask.params());
   if (isRefusal(ids)) return ids;
   for (const { id } of ids) {
-    if (!ask.client.owns(ask.client.services.directory.get(id))) return refuseSession(id);
+    if (id !== session?.id && !ask.client.owns(ask.client.services.directory.get(id))) return refuseSession(id);
   }
   return undefined;
 }

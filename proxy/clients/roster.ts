@@ -5,9 +5,12 @@ import type { Backend } from '../backends/backend.js';
 import type { Link } from '../backends/link.js';
 import type { Principal } from '../identity/principal.js';
 import type { Session } from '../sessions/session.js';
+import { Sharing } from '../sessions/shares.js';
 import type { Frame } from '../wire/frame.js';
 import { addTraffic, noTraffic, type Traffic } from '../wire/traffic.js';
 import type { Client } from './client.js';
+
+const NONE = new Sharing();
 
 export class Roster {
   private readonly clients = new Set<Client>();
@@ -16,6 +19,9 @@ export class Roster {
   private readonly services = new Set<Client>();
   private known = 0;
   private past = noTraffic();
+
+  /** @param sharing what is in force now */
+  constructor(private readonly sharing: () => Sharing = () => NONE) {}
 
   get size(): number {
     return this.clients.size;
@@ -56,7 +62,7 @@ export class Roster {
   }
 
   /**
-   * Passes a lifecycle notification to the clients of the session's owner. A server sends it to
+   * Passes a lifecycle notification to the clients of the session's owner and of those with whom it is shared. A server sends it to
    * every connection; each client gets the copy of its home link, in order with its answers, and
    * one that has no link there gets the copy of the control link.
    */
@@ -81,6 +87,11 @@ export class Roster {
   }
 
   private *concerned(session: Session): IterableIterator<Client> {
+    if (this.sharing().shared(session)) {
+      // Roles are the clients', and change with a reload: everybody is asked.
+      for (const client of this.clients) if (client.concerns(session)) yield client;
+      return;
+    }
     yield* this.byUser.get(session.owner) ?? [];
     for (const client of this.services) if (client.concerns(session)) yield client;
   }

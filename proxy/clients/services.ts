@@ -5,6 +5,7 @@ import type { Authenticator } from '../identity/authenticator.js';
 import type { LoginThrottle } from '../identity/throttle.js';
 import type { Directory } from '../sessions/directory.js';
 import type { Places } from '../sessions/places.js';
+import type { Sharing } from '../sessions/shares.js';
 import type { Roster } from './roster.js';
 
 export interface Limits {
@@ -25,9 +26,12 @@ export interface Services {
   /** These are replaced by a reload; read them anew at each use. */
   authenticator: Authenticator;
   guard: Guard;
+  sharing: Sharing;
   limits: Limits;
   /** `sessions.linger`, milliseconds. */
   linger: number;
+  /** A session may be loaded on any backend, not only on the one that it was created on. */
+  readonly moves: boolean;
   /** Set once shutting down has begun: no new sessions or turns. */
   draining: boolean;
   /** Makes the directory that the guard has chosen for a user, where Skyport may (managed servers). */

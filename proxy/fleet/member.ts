@@ -38,6 +38,8 @@ export interface ReadyServer {
   /** A secret. */
   readonly token: string;
   readonly pid: number;
+  /** The directory that its process was started in. */
+  readonly workingDirectory: string;
 }
 
 export interface MemberEvents {
@@ -178,7 +180,8 @@ export class Member {
 
   #listening(server: ManagedServer, port: number): void {
     this.#readySince = performance.now();
-    this.#ready = { name: this.name, host: SERVER_HOST, port, token: server.token, pid: server.pid! };
+    const { workingDirectory } = server;
+    this.#ready = { name: this.name, host: SERVER_HOST, port, token: server.token, pid: server.pid!, workingDirectory };
     this.#state = 'ready';
     this.#host.events.onReady(this.#ready);
   }

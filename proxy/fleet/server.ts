@@ -76,6 +76,10 @@ export class ManagedServer {
     return this.#child?.pid;
   }
 
+  get workingDirectory(): string {
+    return this.#spec.workingDirectory ?? this.#spec.directory;
+  }
+
   /** Starts the process; call once. A start that fails is an exit like any other. */
   start(): void {
     let child: ChildProcess;
@@ -127,7 +131,7 @@ export class ManagedServer {
 
   #spawn(): ChildProcess {
     const { command, directory, env, marker } = this.#spec;
-    const workingDirectory = this.#spec.workingDirectory ?? directory;
+    const { workingDirectory } = this;
     mkdirSync(serverHome(directory), { recursive: true, mode: 0o700 });
     mkdirSync(workingDirectory, { recursive: true });
     return spawn(command[0]!, [...command.slice(1), ...SERVER_ARGUMENTS], {

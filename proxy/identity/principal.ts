@@ -1,4 +1,4 @@
-import { USER_NAME } from '../../config/names.js';
+import { ROLE_NAME, USER_NAME } from '../../config/names.js';
 
 /** Who a client is, for the life of its connection. */
 export interface Principal {
@@ -17,6 +17,11 @@ export interface Principal {
 /** True for a name that a user may have. It is then fit to be the name of a directory. */
 export function isUserName(text: string): boolean {
   return USER_NAME.test(text);
+}
+
+/** True for a name that a role may have. */
+export function isRoleName(text: string): boolean {
+  return ROLE_NAME.test(text);
 }
 
 export function isService(principal: Principal): boolean {

@@ -102,9 +102,15 @@ export class Log {
     });
     this.#on(channels.sessionCreated, session('info', 'session_created'));
     this.#on(channels.sessionResumed, session('info', 'session_resumed'));
+    this.#on(channels.sessionMoved, (m) => this.#line('info', 'session_moved', {
+      sessionId: m.sessionId, owner: m.owner, from: m.from, backend: m.backend, epoch: m.epoch, reason: m.reason,
+    }));
     this.#on(channels.sessionAttached, session('debug', 'session_attached'));
     this.#on(channels.sessionDetached, session('debug', 'session_detached'));
     this.#on(channels.sessionDeleted, session('info', 'session_deleted'));
+    this.#on(channels.turnRecovered, (m) => this.#line(m.outcome === 'failed' ? 'warn' : 'info', 'turn_recovered', {
+      sessionId: m.sessionId, owner: m.owner, backend: m.backend, epoch: m.epoch, outcome: m.outcome, durationMs: Math.round(m.durationMs),
+    }));
     this.#on(channels.turnEnded, ({ sessionId, owner, backend, durationMs, outcome }) =>
       this.#line(outcome === 'backend_lost' ? 'warn' : 'info', 'turn_ended', {
         sessionId, owner, backend, durationMs: Math.round(durationMs), outcome,
@@ -114,6 +120,8 @@ export class Log {
   #subscribeBackends(): void {
     this.#on(channels.backendState, ({ backend, from, to, reason }) =>
       this.#line(to === 'down' || to === 'ejected' ? 'warn' : 'info', 'backend_state', { backend, from, to, reason: scrubText(reason) }));
+    this.#on(channels.backendUnusable, ({ backend, reason }) =>
+      this.#line('warn', 'backend_unusable', { backend, reason: scrubText(reason) }));
     this.#on(channels.backendLink, ({ backend, change, reason, links }) =>
       this.#line('debug', `backend_link_${change}`, { backend, reason: scrubText(reason), links }));
     this.#on(channels.backendLine, ({ backend, stream, line }) =>
@@ -131,6 +139,10 @@ export class Log {
       this.#line('info', phase, { listener, address, detail }));
     this.#on(channels.registryError, ({ operation, message }) =>
       this.#line('error', 'registry_error', { operation, message: scrubText(message) }));
+    this.#on(channels.stateFault, ({ sessionId, backend, code, detail, first }) => {
+      if (!first) return;
+      this.#line(code === 'EIO' ? 'error' : 'warn', 'state_fault', { sessionId, backend, code, detail: detail && scrubText(detail) });
+    });
     this.#on(channels.bug, ({ where, error }) =>
       this.#line('error', 'bug', { where, error: scrubError(error) }));
   }

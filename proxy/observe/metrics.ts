@@ -70,24 +70,27 @@ export class Metrics {
     const book = this.#book;
     const opened = book.counter('skyport_client_connections_total', 'Client connections accepted, by transport.', ['transport']);
     const failed = book.counter('skyport_login_failures_total', 'Logins refused for a missing, wrong or unwanted token; `cut` tells those after which the connection was closed.', ['cut']);
-    const changes = book.counter('skyport_session_changes_total', 'Sessions created, resumed and deleted, and clients attached to and detached from them.', ['change']);
+    const changes = book.counter('skyport_session_changes_total', 'Sessions created, resumed, moved to another backend and deleted, and clients attached to and detached from them.', ['change']);
     const turns = book.counter('skyport_turns_total', 'Turns ended, by outcome: `idle` well, `error` and `aborted` as the server said, `backend_lost` its server went away, `client_gone` nobody came back within `sessions.linger`.', ['outcome']);
+    const recovered = book.counter('skyport_turns_recovered_total', 'Turns of dead servers that another one took up, by what they had come to: `model` was asked, `prompt` was waited for, `tool` was running, `complete` but for its end, `none` begun; `failed` could not be completed.', ['outcome']);
     const durations = book.histogram('skyport_turn_duration_seconds', 'From a `session.send` to the session\'s next `session.idle`, however the turn ended.', TURN_BUCKETS);
 
     for (const transport of ['tcp', 'websocket']) opened.inc({ transport }, 0);
     for (const cut of ['false', 'true']) failed.inc({ cut }, 0);
     for (const outcome of TURN_OUTCOMES) turns.inc({ outcome }, 0);
 
+    for (const outcome of ['none', 'complete', 'model', 'prompt', 'tool', 'failed']) recovered.inc({ outcome }, 0);
     this.#on(channels.clientOpened, ({ transport }) => opened.inc({ transport }));
     this.#on(channels.loginFailed, ({ cut }) => failed.inc({ cut: String(cut) }));
     const sessionChannels = {
       created: channels.sessionCreated, resumed: channels.sessionResumed, attached: channels.sessionAttached,
-      detached: channels.sessionDetached, deleted: channels.sessionDeleted,
+      detached: channels.sessionDetached, deleted: channels.sessionDeleted, moved: channels.sessionMoved,
     };
     for (const [change, channel] of Object.entries(sessionChannels)) {
       changes.inc({ change }, 0);
       this.#on(channel, () => changes.inc({ change }));
     }
+    this.#on(channels.turnRecovered, ({ outcome }) => recovered.inc({ outcome }));
     this.#on(channels.turnEnded, ({ outcome, durationMs }) => {
       turns.inc({ outcome });
       durations.observe(durationMs / 1000);
@@ -116,9 +119,11 @@ export class Metrics {
     const reloaded = book.gauge('skyport_config_last_reload_success_timestamp_seconds', 'When the config was last put in force, in Unix time: at the start or by a reload.');
     const successful = book.gauge('skyport_config_last_reload_successful', '0 while the file on disk has mistakes and an older config is in force.');
     const registry = book.counter('skyport_registry_errors_total', 'Operations on the registry that failed.', ['operation']);
+    const faults = book.counter('skyport_state_faults_total', 'Calls of servers on sessions\' files that failed: `not_bound` and `ESTALE` a server that does not hold the session (any more) was refused, `EDQUOT` over `sessions.quota`, `EIO` the store failed.', ['code']);
     const bugs = book.counter('skyport_bugs_total', 'Errors that nothing in Skyport expected; the log has each of them. Should be 0.');
 
     for (const change of ['opened', 'closed']) links.inc({ change }, 0);
+    for (const code of ['not_bound', 'ESTALE', 'EDQUOT', 'EIO']) faults.inc({ code }, 0);
     for (const result of ['success', 'failed']) reloads.inc({ result }, 0);
     successful.set(1);
     reloaded.set(Math.floor(Date.now() / 1000));
@@ -135,6 +140,7 @@ export class Metrics {
       successful.set(0);
     });
     this.#on(channels.registryError, ({ operation }) => registry.inc({ operation }));
+    this.#on(channels.stateFault, ({ code }) => faults.inc({ code }));
     this.#on(channels.bug, () => bugs.inc());
   }
 }

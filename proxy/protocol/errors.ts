@@ -122,6 +122,21 @@ export const ERRORS = {
     meaning: 'A CLI server has one session file system and one inference provider for all its sessions; whoever registers sees every user\'s files, prompts and keys.',
     remedy: 'The message names the alternative: a `provider` in `session.create` for inference; Skyport\'s own store for session files.',
   },
+  SKYPORT_READ_ONLY: {
+    code: -32058, side: 'client', retryable: false, message: 'This session is shared with you for reading',
+    meaning: 'The caller may read the session and not write to it: what changes it, and answers to prompts, are refused.',
+    remedy: 'Ask for the session to be shared as writer: `skyport share SESSION --with USER --as writer`.',
+  },
+  SKYPORT_OWNER_ONLY: {
+    code: -32059, side: 'client', retryable: false, message: 'Only the owner of a session may do this',
+    meaning: 'The session is shared with the caller, but this is its owner\'s alone: deleting, closing, forking, rewinding, and whatever changes its permissions, options or reach.',
+    remedy: 'Have the owner do it.',
+  },
+  SKYPORT_ACCESS_ENDED: {
+    code: -32064, side: 'client', retryable: false, message: 'Your access to this session has ended',
+    meaning: 'A share of the session was taken away, or the role or rule that gave access. Clients that had it attached get a `session.error` event with this name; from then on the session does not exist for them.',
+    remedy: 'Ask the owner of the session or the operator.',
+  },
   SKYPORT_TOO_MANY_CLIENTS: {
     code: -32060, side: 'proxy', retryable: true, message: 'Too many clients',
     meaning: '`limits.clients` connections are open.',

@@ -14,8 +14,10 @@
  */
 import { frameOf, type Frame } from '../wire/frame.js';
 import type { Peek } from '../wire/peek.js';
+import type { Access } from '../protocol/access.js';
 import { refuse, type Refusal } from '../protocol/errors.js';
 import type { Session } from './session.js';
+import { Hush } from './hush.js';
 import { lostTurnEvents } from './lost-turn.js';
 import { stripParams, type Recipe } from './recipe.js';
 
@@ -116,12 +118,16 @@ export class Attachment {
   state: AttachmentState = 'attaching';
   link: SessionLink | undefined;
   recipe: Recipe | undefined;
+  /** What its client may do on the session, and who that is: a held one waits for the same person. */
+  access: Access = 'owner';
+  holder: { readonly user: string } | undefined;
   /** Milliseconds since the epoch after which a held attachment is let go. */
   heldUntil = 0;
   /** Set while an attach or re-attach of ours is under way. */
   reattaching: Promise<Refusal | undefined> | undefined;
   /** Its copy of the turn's end came before the primary's. */
   sawIdle = false;
+  readonly hush = new Hush();
   /** Requests of the server that wait for a client to come back. */
   private unanswered: ServerRequest[] = [];
   /** Prompts that came before the client that has taken this attachment over. */
@@ -173,7 +179,7 @@ export class Attachment {
   /** The server refused to attach it again; the next call may try once more. */
   failed(): void {
     this.leaveLink();
-    if (!this.client) this.gone();
+    if (!this.client && !this.session.recovering) this.gone();
     else if (this.state === 'attaching') this.state = 'lost';
   }
 
@@ -187,9 +193,14 @@ export class Attachment {
     return this.unanswered.length > 0 || this.session.prompts.size > 0;
   }
 
+  /** Somebody else is attached who can answer what the server asks; a reader cannot. */
+  private get attended(): boolean {
+    return this.session.attachments.some((a) => a !== this && a.live && (a.access !== 'reader' || this.access === 'reader'));
+  }
+
   onEvent(frame: Frame, peek: Peek): void {
     if (this.state === 'detaching' || this.state === 'dozing') return;
-    this.client?.deliverEvent(frame);
+    if (!this.hush.hides(peek.eventType)) this.client?.deliverEvent(frame);
     if (this.session.primary === this) this.session.observe(peek.eventType, frame);
     else this.follow(peek.eventType);
   }
@@ -221,7 +232,7 @@ export class Attachment {
     this.client = undefined;
     this.unanswered.push(...unanswered);
     const keepsTurn = this.state === 'attached' && this.session.turn.open && lingerMs > 0;
-    if (keepsTurn && !this.session.attachments.some((a) => a !== this && a.live)) {
+    if (keepsTurn && !this.attended) {
       this.state = 'held';
       this.heldUntil = now + lingerMs;
       this.session.changed();
@@ -246,6 +257,12 @@ export class Attachment {
     this.client = undefined;
     if (this.state === 'attaching') this.state = 'held';
     if (!this.session.turn.open) void this.release();
+  }
+
+  /** It was held when its server was lost, and is attached anew. */
+  holdAgain(): void {
+    if (this.heldUntil > 0 && this.session.turn.open) this.state = 'held';
+    else void this.release();
   }
 
   /** The adopting client has attached: the questions that waited are its to answer now. */
@@ -277,6 +294,8 @@ export class Attachment {
     const shared = this.session.attachments.some((a) => a !== this && a.live);
     // A call that waits on the link may be waiting for these.
     for (const { idToken } of this.unanswered.splice(0)) link.refuseRequest(idToken, refuse('SKYPORT_CLIENT_GONE'));
+    // It would wait for answers that nobody gives: as without the readers, it ends with who it ran for.
+    if (shared && this.session.turn.open && !this.attended) void link.call('session.abort', { sessionId: this.session.id }, DETACH_DEADLINE);
     if (shared && link.attached === 1) {
       link.retire();
       this.gone();
@@ -310,18 +329,32 @@ export class Attachment {
     client?.dropped(this);
   }
 
-  /** The link broke. A client whose turn was open is told so instead of hearing nothing. */
+  /** The link broke. Its turn is taken up elsewhere, or its client is told that it is over instead of hearing nothing. */
   onLinkLost(): void {
-    const turnWasOpen = this.session.turn.open && (this.state === 'attached' || this.state === 'held');
+    const inTurn = this.session.turn.open && (this.state === 'attached' || this.state === 'held');
+    const last = !this.session.attachments.some((a) => a !== this && a.live);
     this.leaveLink();
-    if (!this.session.attachments.some((a) => a !== this && a.live)) this.session.turn.end('backend_lost');
-    if (this.state === 'detaching' || this.state === 'held' || !this.client || !this.recipe) {
+    if (this.state === 'gone') return;
+    const again = this.state !== 'detaching' && this.recipe !== undefined;
+    if (again) this.state = 'lost';
+    const goesOn = inTurn && again && this.session.interrupted();
+    if (last && !goesOn) this.session.turn.end('backend_lost');
+    if (!again || (!this.client && !goesOn)) {
       this.gone();
-    } else if (this.state !== 'gone') {
-      this.state = 'lost';
-      this.session.changed();
-      if (turnWasOpen) for (const text of lostTurnEvents(this.session.id)) this.client.deliverText(text);
+      return;
     }
+    this.session.changed();
+    if (inTurn && !goesOn) this.tellTurnLost();
+  }
+
+  /** Tells the client that the turn it waits for has come to nothing. */
+  tellTurnLost(): void {
+    for (const text of lostTurnEvents(this.session.id)) this.tell(text);
+  }
+
+  /** Sends the client an event of Skyport's own. */
+  tell(event: string): void {
+    this.client?.deliverText(event);
   }
 
   private leaveLink(): void {

@@ -3,6 +3,8 @@
  * in the registry before a client hears of them; times and counts follow within a second or so.
  */
 import type { Registry, SessionRecord } from '../store/registry.js';
+import type { Lease, SessionFiles } from '../store/session-files.js';
+import { Journal } from './journal.js';
 import { Session, type SessionEvents } from './session.js';
 
 export class Directory {
@@ -20,12 +22,14 @@ export class Directory {
    * @param observer is told about turns and changes after the directory has counted them
    * @param failed is told when the registry refuses a write that nobody waits for
    * @param wipe deletes a session from its server; false when that could not be done
+   * @param files where the sessions' state is kept, if Skyport keeps it: each binding is fenced there before it is used
    */
   constructor(
     private readonly registry: Registry,
     observer: SessionEvents,
     private readonly failed: (operation: string, error: unknown) => void,
     private readonly wipe: (session: Session) => Promise<boolean> = () => Promise.resolve(true),
+    private readonly files?: SessionFiles,
   ) {
     this.sessionEvents = {
       turnStarted: (session) => {
@@ -53,6 +57,7 @@ export class Directory {
         if (session.turns === 0 && !session.used && !session.creating && !session.deleted) void this.forget(session);
         observer.unloaded(session);
       },
+      interrupted: (session) => observer.interrupted?.(session) ?? false,
     };
     for (const record of registry.load()) this.know(record);
   }
@@ -109,6 +114,9 @@ export class Directory {
     session.changed();
     try {
       await this.registry.put(session.record());
+      // Something may have been left under this id by a removal that failed.
+      if (creating) await this.files?.wipe(id);
+      await this.files?.fence(id, session.epoch, owner);
     } catch (error) {
       this.drop(session);
       throw error;
@@ -116,21 +124,53 @@ export class Directory {
     return session;
   }
 
-  /** Binds a session that was never stored on its old backend to another one. */
+  /**
+   * Binds a session to another backend, or to another life of the same one. From the first moment on
+   * whoever had it cannot write to it any more; durable when the promise resolves.
+   * @throws when the store refuses the write
+   */
   async rebind(session: Session, backend: string): Promise<void> {
-    this.load.get(session.backend)?.loaded.delete(session);
-    this.load.get(session.backend)?.attached.delete(session);
+    const before = this.load.get(session.backend);
+    const busy = before?.busy.delete(session) === true;
+    before?.loaded.delete(session);
+    before?.attached.delete(session);
     session.backend = backend;
     session.epoch++;
+    if (busy) this.loadOf(backend).busy.add(session);
     session.changed();
     await this.registry.put(session.record());
+    await this.files?.fence(session.id, session.epoch, session.owner);
+  }
+
+  /**
+   * Writes what has changed of a session, durably when the promise resolves.
+   * @throws when the registry refuses the write
+   */
+  async keep(session: Session): Promise<void> {
+    if (!session.deleted) await this.registry.put(session.record());
   }
 
   /** The session was deleted, or never came to be. */
-  async remove(session: Session): Promise<void> {
+  remove(session: Session): Promise<void> {
     if (!session.deleted) this.departed.set(session.id, { session, at: Date.now() });
     this.drop(session);
-    await this.registry.remove(session.id);
+    const removed = this.erase(session.id);
+    if (!this.files) return removed;
+    // Whoever takes the id next must not find what the last one left.
+    this.wiping.set(session.id, removed.catch(() => undefined).finally(() => this.wiping.delete(session.id)));
+    return removed;
+  }
+
+  /** The files first: one that is in the registry without any can be deleted again, the reverse would stay for ever. */
+  private async erase(id: string): Promise<void> {
+    await this.files?.wipe(id);
+    await this.registry.remove(id);
+  }
+
+  /** The lease of a backend on a session; undefined when the session is not bound to it. */
+  leaseOf(sessionId: string, { name }: { readonly name: string }): Lease | undefined {
+    const session = this.sessions.get(sessionId);
+    return session?.backend === name ? { sessionId, epoch: session.epoch } : undefined;
   }
 
   /** Resolves when the id can be had again, or its session is known again; undefined when nothing is under way. */
@@ -194,7 +234,7 @@ export class Directory {
   private forget(session: Session): Promise<void> {
     this.drop(session);
     const wiping = this.wipe(session)
-      .then(async (wiped) => (wiped ? this.registry.remove(session.id) : this.know(session.record())))
+      .then(async (wiped) => (wiped ? this.erase(session.id) : this.know(session.record())))
       .catch((error: unknown) => {
         this.know(session.record());
         this.failed('remove', error);
@@ -212,6 +252,8 @@ export class Directory {
   }
 
   private index(session: Session): void {
+    // What a dead server has left is completed only where its files can be read.
+    if (this.files) session.journal = new Journal();
     this.sessions.set(session.id, session);
     let owned = this.owners.get(session.owner);
     if (!owned) this.owners.set(session.owner, (owned = new Set()));

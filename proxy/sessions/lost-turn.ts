@@ -1,17 +1,35 @@
 /**
- * What a client with an open turn is told when the CLI server under it goes away: the two events
- * that end a turn (session-events schema: ErrorEvent, IdleEvent), so that nobody waits in silence.
+ * What a client is told when there will be nothing more: its CLI server went away in a turn, or its
+ * access to the session has ended. They are the two events that end a turn (session-events schema:
+ * ErrorEvent, IdleEvent), so that nobody waits in silence.
  */
 import { randomUUID } from 'node:crypto';
-import { ERRORS } from '../protocol/errors.js';
+import { ERRORS, type ErrorName } from '../protocol/errors.js';
 
 /** JSON texts of `session.error` and `session.idle` for one session. */
 export function lostTurnEvents(sessionId: string): [string, string] {
-  const spec = ERRORS.SKYPORT_BACKEND_LOST;
+  return endEvents(sessionId, 'SKYPORT_BACKEND_LOST', 'backend_lost');
+}
+
+/** The same for somebody with whom the session is not shared any more. */
+export function accessEndedEvents(sessionId: string): [string, string] {
+  return endEvents(sessionId, 'SKYPORT_ACCESS_ENDED', 'access_ended');
+}
+
+/** The end of a turn whose server died before it could tell. */
+export function idleEvent(sessionId: string, aborted: boolean): string {
+  const event = {
+    type: 'session.idle', data: aborted ? { aborted } : {}, ephemeral: true,
+    id: randomUUID(), timestamp: new Date().toISOString(), parentId: null,
+  };
+  return eventText(sessionId, event);
+}
+
+function endEvents(sessionId: string, name: ErrorName, errorType: string): [string, string] {
   const errorId = randomUUID();
   const error = {
     type: 'session.error',
-    data: { errorType: 'backend_lost', errorCode: 'SKYPORT_BACKEND_LOST', message: spec.message },
+    data: { errorType, errorCode: name, message: ERRORS[name].message },
     ephemeral: true,
     id: errorId,
     timestamp: new Date().toISOString(),

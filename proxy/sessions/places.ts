@@ -47,6 +47,12 @@ export class Places {
     return found;
   }
 
+  /** Whether the session could be loaded on this backend without another one having to go. */
+  room(backend: string, session: Session): boolean {
+    const limit = this.limit();
+    return limit === undefined || this.reservedOn(backend).has(session) || this.taken(backend) < limit;
+  }
+
   /** Something has ended: who looks for a place looks again. */
   tell(): void {
     for (const looker of [...this.lookers]) looker();

@@ -4,6 +4,7 @@
  */
 import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import type { Attachment, SessionLink } from './attachment.js';
+import { onlookerParams } from './onlooker.js';
 
 export interface Recipe {
   readonly method: 'session.create' | 'session.resume';
@@ -42,21 +43,27 @@ export async function reattach(attachment: Attachment, link: SessionLink): Promi
     return refuse('SKYPORT_SESSION_LOST');
   }
   const params = JSON.parse(recipe.params.toString('utf8')) as Record<string, unknown>;
-  const resume: Record<string, unknown> = { ...params, sessionId: session.id, disableResume: true, continuePendingWork: false };
+  const unloaded = !session.attachments.some((other) => other !== attachment && other.live);
+  const pending = unloaded && session.revival?.continuePendingWork === true;
+  // A resume that goes on with what is pending is not a silent one; what it says is kept from the client.
+  const resume: Record<string, unknown> = { ...params, sessionId: session.id, disableResume: !pending, continuePendingWork: pending };
   if (session.turns > 0) {
     delete resume['model'];
     delete resume['reasoningEffort'];
   }
-  Object.assign(resume, session.amendments.resumeParams());
-  const unloaded = !session.attachments.some((other) => other !== attachment && other.live);
+  Object.assign(resume, session.amendments.resumeParams(), attachment.access === 'reader' ? onlookerParams(session, attachment) : {});
+  if (unloaded) attachment.hush.begin(session.revival?.hush);
   let answer = await link.call('session.resume', resume, RESUME_DEADLINE);
-  if (!isRefusal(answer) && !answer.ok && session.turns === 0 && isNotFound(answer.error.message)) {
+  // A reader makes no sessions: one of his would be without its owner's directory.
+  const makes = session.turns === 0 && attachment.access !== 'reader';
+  if (!isRefusal(answer) && !answer.ok && makes && isNotFound(answer.error.message)) {
     answer = await link.call('session.create', { ...createParams(params), sessionId: session.id }, RESUME_DEADLINE);
   }
   if (!isRefusal(answer) && answer.ok) {
     if (unloaded) await session.amendments.replay(session.id, link);
     attachment.attached();
-    if (!attachment.client) void attachment.release();
+    // A turn that runs on for a client that vanished goes on being held.
+    if (!attachment.client) attachment.holdAgain();
     return undefined;
   }
   attachment.failed();
@@ -82,7 +89,8 @@ export function stripParams(sessionId: string, leaving: Recipe | undefined, stay
   return { ...shared, sessionId, disableResume: true, tools: [], requestElicitation: false, requestUserInput: false, hooks: false };
 }
 
-const OVERRIDES = [
+/** What a resume overrides for everyone. */
+export const OVERRIDES = [
   'streaming', 'includeSubAgentStreamingEvents', 'workingDirectory', 'availableTools', 'excludedTools',
   'toolFilterPrecedence', 'requestPermission', 'envValueMode',
 ];

@@ -2,12 +2,14 @@
  * One session as Skyport knows it: the record that outlives a restart, and who is attached now.
  */
 import type { Frame } from '../wire/frame.js';
-import type { SessionRecord } from '../store/registry.js';
+import type { SessionRecord, Shares } from '../store/registry.js';
 import type { Attachment, SessionLink } from './attachment.js';
 import { Amendments } from './amendments.js';
 import { HiddenEvents } from './hidden-events.js';
+import { Journal } from './journal.js';
 import { WriteOrder } from './order.js';
 import { Prompts } from './prompts.js';
+import { RetryBudget } from './retry-budget.js';
 import { Turn, type TurnOutcome } from './turn.js';
 
 /**
@@ -23,6 +25,19 @@ export interface SessionEvents {
   changed(session: Session): void;
   /** Its last attachment is gone. */
   unloaded(session: Session): void;
+  /**
+   * Its server is gone in the middle of a turn.
+   * @returns false when nobody takes the turn up: it is over
+   */
+  interrupted?(session: Session): boolean;
+}
+
+/** How a session is loaded again after its server died in the middle of a turn. */
+export interface Revival {
+  /** A prompt of the turn can still be answered. */
+  readonly continuePendingWork: boolean;
+  /** Types of events that its clients have had already. */
+  readonly hush: readonly string[];
 }
 
 export class Session {
@@ -33,12 +48,20 @@ export class Session {
   readonly createdAt: number;
   usedAt: number;
   turns: number;
+  /** With whom its owner shares it; shares.ts changes it, and the directory's `keep` writes that down. */
+  shares: Shares | undefined;
   /** In order of arrival. */
   readonly attachments: Attachment[] = [];
   readonly order = new WriteOrder();
   readonly amendments = new Amendments();
   readonly turn: Turn;
   readonly prompts = new Prompts();
+  /** Kept only where a dead server's turns are taken up by another one. */
+  journal: Journal | undefined;
+  readonly budget = new RetryBudget();
+  /** Set while a dead server's turn is being taken up; settles when it runs again, or is given up. */
+  recovering: Promise<void> | undefined;
+  revival: Revival | undefined;
   /** Events that exist only because Skyport unloaded the session; they are kept out of history reads. */
   readonly hidden = new HiddenEvents();
   /** Calls that were passed on and not answered yet. */
@@ -60,6 +83,8 @@ export class Session {
   /** Set when the session was deleted; a create of the same id starts another Session. */
   deleted = false;
 
+  private last: Promise<unknown> = Promise.resolve();
+
   constructor(record: SessionRecord, private readonly events: SessionEvents) {
     this.id = record.id;
     this.owner = record.owner;
@@ -68,6 +93,7 @@ export class Session {
     this.createdAt = record.createdAt;
     this.usedAt = record.usedAt;
     this.turns = record.turns;
+    this.shares = record.shares;
     this.turn = new Turn({
       opened: () => this.turnOpened(),
       closed: (outcome, ms) => this.turnClosed(outcome, ms),
@@ -75,8 +101,8 @@ export class Session {
   }
 
   record(): SessionRecord {
-    const { id, owner, backend, epoch, createdAt, usedAt, turns } = this;
-    return { id, owner, backend, epoch, createdAt, usedAt, turns };
+    const { id, owner, backend, epoch, createdAt, usedAt, turns, shares } = this;
+    return { id, owner, backend, epoch, createdAt, usedAt, turns, shares };
   }
 
   /** A CLI server has it in memory, or will in a moment. */
@@ -126,12 +152,25 @@ export class Session {
     for (const link of this.residues) link.clearResidue(this);
     this.residues.clear();
     if (this.attachments.length > 0) return;
+    this.journal?.clear();
     this.amendments.clear();
     this.events.unloaded(this);
   }
 
   changed(): void {
     this.events.changed(this);
+  }
+
+  /** Runs one task after the other: finding a backend for it, and taking a place there. */
+  alone<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.last.then(task);
+    this.last = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Its server is gone, and with it the last attachment that the turn ran for. @returns whether it is taken up elsewhere */
+  interrupted(): boolean {
+    return this.turn.open && this.journal !== undefined && this.events.interrupted?.(this) === true;
   }
 
   /** A server has it on its disk. */
@@ -141,6 +180,7 @@ export class Session {
 
   /** Follows the turn by the events of the primary attachment; only the rare ones, idle and prompts, are parsed. */
   observe(eventType: string | undefined, frame: Frame): void {
+    if (eventType !== undefined) this.journal?.see(eventType, frame);
     switch (eventType) {
       case 'user.message':
       case 'assistant.turn_start':
@@ -174,6 +214,7 @@ export class Session {
 
   private turnClosed(outcome: TurnOutcome, durationMs: number): void {
     this.usedAt = Date.now();
+    if (outcome !== 'backend_lost') this.budget.restore();
     this.events.turnEnded(this, outcome, durationMs);
     for (const attachment of [...this.attachments]) {
       attachment.link?.unwatch(this);

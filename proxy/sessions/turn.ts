@@ -31,6 +31,11 @@ export class Turn {
     return this.sends > 0 || this.running;
   }
 
+  /** A send waits for its answer. */
+  get sending(): boolean {
+    return this.sends > 0;
+  }
+
   /** A send was passed on. Gives what `answered` wants back. */
   sent(): number {
     this.change(() => this.sends++);

@@ -14,6 +14,14 @@ export interface SessionRecord {
   readonly usedAt: number;
   /** Turns begun; 0 means that a CLI server may have nothing of it on disk. */
   readonly turns: number;
+  /** With whom its owner shares it; left out where that is nobody. */
+  readonly shares?: Shares;
+}
+
+/** With whom a session is shared, and as what. By name, so look names up with `Object.hasOwn`. */
+export interface Shares {
+  readonly users: Readonly<Record<string, 'reader' | 'writer'>>;
+  readonly roles: Readonly<Record<string, 'reader' | 'writer'>>;
 }
 
 export interface Registry {

@@ -24,6 +24,17 @@ export function sampleActions(asked: unknown[], change: Partial<AdminActions> = 
     },
     drain: (name) => known('drain', name),
     undrain: (name) => known('undrain', name),
+    share: ({ as, ...request }) => {
+      asked.push(['share', request, as]);
+      if (request.session !== 'alice-1') return { unknownSession: request.session };
+      if (request.users.includes('alice')) return { shareRefused: 'The session is alice\'s own' };
+      return { ...sampleRow, shares: { users: Object.fromEntries(request.users.map((name) => [name, as])), roles: Object.fromEntries(request.roles.map((name) => [name, as])) } };
+    },
+    unshare: (request) => {
+      asked.push(['unshare', request]);
+      if (request.session !== 'alice-1') return { unknownSession: request.session };
+      return { session: sampleRow, missing: { users: request.users.filter((name) => name !== 'bob'), roles: request.roles } };
+    },
     reload: () => Promise.resolve({ ok: true, problems: [], reloaded: ['limits.clients'], needsRestart: [] }),
     ...change,
   };

@@ -59,9 +59,17 @@ export class Told implements LinkEvents {
   readonly broadcasts: string[] = [];
   readonly outcomes: string[] = [];
   readonly closed: string[] = [];
+  /** Requests for sessions' files that the backend took: their ids as they came, and their methods. */
+  readonly stateRequests: { readonly idToken: string; readonly method: string }[] = [];
+  takesStateRequests = false;
   notices = 0;
 
   onBroadcast: LinkEvents['onBroadcast'] = (_link, _frame, { method }) => void this.broadcasts.push(method);
+  onStateRequest: LinkEvents['onStateRequest'] = (_link, { buffer }, { method, idStart, idEnd }) => {
+    if (this.takesStateRequests) this.stateRequests.push({ idToken: buffer.toString('utf8', idStart, idEnd), method });
+    return this.takesStateRequests;
+  };
+
   onShutdownNotice = (): void => void this.notices++;
   onClosed: LinkEvents['onClosed'] = (_link, reason) => void this.closed.push(reason);
   onOutcome: LinkEvents['onOutcome'] = (ok, reason) => void this.outcomes.push(`${ok ? 'ok' : 'bad'}: ${reason}`);

@@ -10,6 +10,7 @@ import { LoginThrottle, type FailureVerdict } from '../../../proxy/identity/thro
 import { tokenIdOf, type TokenTable } from '../../../proxy/identity/tokens-file.js';
 import { Directory } from '../../../proxy/sessions/directory.js';
 import { Places } from '../../../proxy/sessions/places.js';
+import { Sharing } from '../../../proxy/sessions/shares.js';
 import { FakeServer } from '../../support/fake-server.js';
 import type { Scope } from '../../support/scope.js';
 import { WireClient } from '../../support/wire-client.js';
@@ -70,7 +71,8 @@ export class Front {
       throttle: new Impatient(),
       authenticator: new Authenticator(options.logins ?? { anonymous: 'alice' }),
       guard: new Guard({ profile: 'trusted', open: {} }),
-      limits: LIMITS, linger: 60_000, draining: false,
+      sharing: new Sharing(),
+      limits: LIMITS, linger: 60_000, moves: false, draining: false,
       makeDirectory: () => Promise.resolve(),
     };
     scope.after(() => pool.close());

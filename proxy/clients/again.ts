@@ -1,0 +1,59 @@
+/**
+ * Calls that outlive their server: made once more, on another one, when the first is lost before it
+ * has answered. Reads and settings may simply be repeated; an answer to a prompt finds the prompt
+ * again; a message is repeated only if the history does not have it already.
+ */
+import { isRefusal } from '../protocol/errors.js';
+import type { MethodSpec } from '../protocol/catalogue.js';
+import { parseAnswer } from '../backends/link.js';
+import { isAmendment } from '../sessions/amendments.js';
+import type { Send } from '../sessions/journal.js';
+import type { Session } from '../sessions/session.js';
+import type { Ask } from './ask.js';
+
+/** The last part of the names of methods that only read. */
+const READS = /^(get|list|read|is[A-Z]|preview|has[A-Z])|^(activity|tail|snapshot|pendingItems)$/;
+
+/** Settings: making them twice is making them once. */
+const SETTINGS: ReadonlySet<string> = new Set([
+  'session.name.set', 'session.plan.update', 'session.model.setAllowedModels', 'session.abort',
+]);
+
+const SENDS: ReadonlySet<string> = new Set(['session.send', 'session.sendMessages']);
+
+/** True for a call that may be made once more. @param order as the call is ordered, with its parameters */
+export function isRepeatable({ name, order: usual }: MethodSpec, order: string): boolean {
+  const last = name.slice(name.lastIndexOf('.') + 1);
+  if (SENDS.has(name)) return order === 'write';
+  return (usual === 'none' && READS.test(last)) || last.startsWith('handlePending') || SETTINGS.has(name) || isAmendment(name);
+}
+
+/**
+ * Follows a message until the server has it in its history.
+ * @returns what makes the call again after a loss; undefined for any other call
+ */
+export function follow(ask: Ask, session: Session, again: () => void): (() => void) | undefined {
+  const { journal } = session;
+  if (!journal || !SENDS.has(ask.spec.name)) return undefined;
+  const send: Send = journal.sent(ask.spec.name, ask.params());
+  ask.hook = (frame, peeked) => {
+    const answer = parseAnswer(frame, peeked);
+    if (isRefusal(answer) || !answer.ok) journal.refused(send);
+    else journal.accepted(send, messageIdIn(answer.result));
+  };
+  return () => {
+    // The server had begun it before it died: that is its answer.
+    if (send.messageId !== undefined) return ask.result(resultOf(send));
+    journal.sentAgain(send);
+    again();
+  };
+}
+
+function messageIdIn(result: unknown): unknown {
+  const { messageId, messageIds } = (result ?? {}) as { messageId?: unknown; messageIds?: unknown };
+  return messageId ?? (Array.isArray(messageIds) ? messageIds.at(-1) : undefined);
+}
+
+function resultOf({ method, messageId }: Send): object {
+  return method === 'session.send' ? { messageId } : { messageIds: [messageId] };
+}

@@ -1,0 +1,150 @@
+/**
+ * Takes up the turn of a session whose server is gone, on another one:
+ *
+ *   bind it elsewhere ─▶ complete its history from what everybody has seen ─▶ load it ─▶ complete the turn
+ *   (the dead server     (sessions/journal.ts)                              (recipes)   (state/history.ts)
+ *    can write no more)
+ *
+ * Its clients hear nothing of that; calls that they make meanwhile wait. When it cannot be done they
+ * get the error and the end of the turn.
+ */
+import { setImmediate as afterwards } from 'node:timers/promises';
+import { isRefusal, type Refusal } from '../protocol/errors.js';
+import { channels } from '../channels.js';
+import type { SessionLink } from '../sessions/attachment.js';
+import type { Send } from '../sessions/journal.js';
+import { idleEvent } from '../sessions/lost-turn.js';
+import type { Session } from '../sessions/session.js';
+import { messagesIn, readHistory, tailOf, type History, type TurnTail } from '../state/history.js';
+import { FileFault, type SessionFiles } from '../store/session-files.js';
+import { changeOf, home, rebind, restore } from './loading.js';
+import type { Services } from './services.js';
+
+const HISTORY = '/events.jsonl';
+
+/** Milliseconds a server has for each step. */
+const DEADLINE = 30_000;
+
+export class Recovery {
+  constructor(
+    private readonly services: Services,
+    private readonly files: SessionFiles,
+  ) {}
+
+  /**
+   * Called when a session has lost its server in the middle of a turn.
+   * @returns false when the turn is not to be taken up: it has brought down too many servers
+   */
+  begin(session: Session): boolean {
+    if (session.recovering) return true;
+    if (this.services.draining || !session.budget.take()) return false;
+    const started = performance.now();
+    session.recovering = this.recover(session)
+      .catch((error: unknown) => {
+        channels.bug.publish({ where: 'clients/recovery', error });
+        return 'failed' as const;
+      })
+      .then((outcome) => {
+        session.recovering = undefined;
+        session.revival = undefined;
+        if (outcome === 'failed') giveUp(session);
+        channels.turnRecovered.publish({ ...changeOf(session), outcome, durationMs: performance.now() - started });
+      });
+    return true;
+  }
+
+  private async recover(session: Session): Promise<TurnTail | 'failed'> {
+    // Everybody who was attached hears of the loss first, and the pool of the server's end.
+    await afterwards();
+    // Somebody's link broke, not the server: the turn goes on for the others.
+    if (session.primary) return (await restore(this.services, session)) ? 'failed' : 'none';
+    if (await session.alone(() => this.bind(session))) return 'failed';
+    const history = await this.complete(session);
+    const lost = session.journal!.settle(messagesIn(history.events));
+    const { kind, repeated } = session.journal!.aborting ? { kind: 'complete' as const, repeated: [] } : tailOf(history.events);
+    session.revival = { continuePendingWork: kind === 'prompt', hush: kind === 'model' ? repeated : [] };
+    if (await restore(this.services, session)) return 'failed';
+    const link = linkOf(session);
+    // Its clients have all left meanwhile.
+    if (!link) return 'complete';
+    if (!(await this.goOn(session, link, kind, lost))) return 'failed';
+    return kind;
+  }
+
+  /** To another backend, or to the next life of its own: either way with a higher epoch. */
+  private async bind(session: Session): Promise<Refusal | undefined> {
+    const { epoch } = session;
+    const backend = await home(this.services, session);
+    if (isRefusal(backend)) return backend;
+    return session.epoch === epoch ? rebind(this.services, session, backend.name) : undefined;
+  }
+
+  /** Writes what was seen and not stored, and gives the whole. */
+  private async complete(session: Session): Promise<History> {
+    const lease = { sessionId: session.id, epoch: session.epoch };
+    const text = await this.files.readFile(session.id, HISTORY).catch((error: unknown) => {
+      if (error instanceof FileFault && error.code === 'ENOENT') return '';
+      throw error;
+    });
+    const stored = readHistory(text);
+    const known = new Set<unknown>(stored.events.map(({ id }) => id));
+    const missing = session.journal!.missing(known, stored.events.some(({ type }) => type === 'system.message'));
+    const torn = stored.whole.length < text.length || (text !== '' && !text.endsWith('\n'));
+    const before = stored.whole === '' || stored.whole.endsWith('\n') ? stored.whole : `${stored.whole}\n`;
+    const added = missing.map((line) => `${line}\n`).join('');
+    if (torn) await this.files.writeFile(lease, HISTORY, before + added);
+    else if (added !== '') await this.files.appendFile(lease, HISTORY, added);
+    session.journal!.saved();
+    if (added !== '') session.stored();
+    return added === '' ? stored : readHistory(before + added);
+  }
+
+  private async goOn(session: Session, link: SessionLink, kind: TurnTail, lost: readonly Send[]): Promise<boolean> {
+    if ((kind === 'model' || kind === 'tool') && !(await askAgain(session, link))) return false;
+    for (const send of lost) if (!(await sendAgain(session, link, send))) return false;
+    const over = (kind === 'none' || kind === 'complete') && lost.length === 0;
+    if (over && !session.turn.sending) endTurn(session);
+    return true;
+  }
+}
+
+function linkOf(session: Session): SessionLink | undefined {
+  return session.primary?.link;
+}
+
+/** Has the model asked once more, without a second message of the user. */
+async function askAgain(session: Session, link: SessionLink): Promise<boolean> {
+  const params = { sessionId: session.id };
+  const answer = await link.call('session.queue.enqueueResumePending', params, DEADLINE);
+  if (!isRefusal(answer) && answer.ok) return true;
+  // The first is marked as internal in the schema; this is the public way to run a turn over the history as it is.
+  const other = await link.call('session.sendMessages', { ...params, messages: [] }, DEADLINE);
+  return !isRefusal(other) && other.ok;
+}
+
+/** A message that a dead server had accepted and not begun. */
+async function sendAgain(session: Session, link: SessionLink, { method, params }: Send): Promise<boolean> {
+  const send = session.journal!.sent(method, params);
+  const answer = await link.call(method, params, DEADLINE);
+  if (isRefusal(answer) || !answer.ok) {
+    session.journal!.refused(send);
+    return false;
+  }
+  session.journal!.accepted(send, (answer.result as { messageId?: unknown } | null)?.messageId);
+  return true;
+}
+
+/** It was over, and only its end had not been told. */
+function endTurn(session: Session): void {
+  const aborted = session.journal?.aborting === true;
+  for (const attachment of session.attachments) attachment.tell(idleEvent(session.id, aborted));
+  session.turn.end(aborted ? 'aborted' : 'idle');
+}
+
+function giveUp(session: Session): void {
+  session.turn.end('backend_lost');
+  for (const attachment of [...session.attachments]) {
+    if (attachment.client) attachment.tellTurnLost();
+    else if (attachment.state === 'lost') attachment.gone();
+  }
+}

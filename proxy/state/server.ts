@@ -1,0 +1,212 @@
+/**
+ * Skyport as the file system of its servers' sessions: answers a CLI server's `sessionFs.*` requests
+ * from the store, under the lease that the server has of the session.
+ *
+ *   request ──▶ lease? ──▶ path inside the session's tree? ──▶ SessionFiles ──▶ the runtime's result
+ *                 │ no              │ no
+ *                 ▼                 ▼
+ *              refused      ENOENT; a write is refused; the working directory is a directory
+ *
+ * Requests of a server are carried out in the order they are handed in: each one is with the store
+ * before `answer` returns, and the store keeps the order of each session.
+ */
+import { parse } from 'yaml';
+import { channels } from '../channels.js';
+import { FileFault, type Lease, type SessionFiles } from '../store/session-files.js';
+import type { BackendIdentity, Leases } from './leases.js';
+import { leadsTo, placeOf, STATE_PATH } from './paths.js';
+import { content, DONE, failed, names, stat, typed, type FsError, type Operation } from './results.js';
+
+/** What is sent back: a result in the runtime's shape, or an error for a call that is not served. */
+export type Reply =
+  | { readonly result: object | null }
+  | { readonly error: { readonly code: number; readonly message: string } };
+
+export interface StateEvents {
+  /** Content was added to a session's `/events.jsonl` and is stored. */
+  onAppend?(sessionId: string, path: string, content: string): void;
+  /** A session's server could not do what it wanted: over quota, stale, or the store failed. */
+  onFault?(sessionId: string, fault: StateFaultCode): void;
+}
+
+/** `not_bound`: the server has no lease of the session. The others are the store's. */
+export type StateFaultCode = 'not_bound' | 'ESTALE' | 'EDQUOT' | 'EIO';
+
+interface Params {
+  readonly sessionId?: unknown;
+  readonly path?: unknown;
+  readonly content?: unknown;
+  readonly recursive?: unknown;
+  readonly force?: unknown;
+  readonly src?: unknown;
+  readonly dest?: unknown;
+}
+
+const OPERATIONS: ReadonlySet<string> = new Set<Operation>([
+  'readFile', 'writeFile', 'appendFile', 'exists', 'stat', 'mkdir', 'readdir', 'readdirWithTypes', 'rm', 'rename',
+]);
+
+const PREFIX = 'sessionFs.';
+
+/** Faults that were told of already, so that a server that insists does not fill the log. */
+const MAX_TOLD = 10_000;
+
+export class StateServer {
+  readonly statePath = STATE_PATH;
+  /** Requests since the start, and characters that servers have written. */
+  calls = 0;
+  written = 0;
+  private readonly told = new Set<string>();
+
+  constructor(
+    private readonly files: SessionFiles,
+    private readonly leases: Leases,
+    private readonly events: StateEvents = {},
+  ) {}
+
+  /**
+   * Carries a request out, or refuses it. Never rejects.
+   * @param method `sessionFs.…`
+   * @param params as they came; not trusted
+   */
+  answer(from: BackendIdentity, method: string, params: unknown): Promise<Reply> {
+    this.calls++;
+    const operation = method.slice(PREFIX.length);
+    if (!method.startsWith(PREFIX) || !OPERATIONS.has(operation)) {
+      // SQLite is not among the capabilities that Skyport claims (docs/decisions/0009).
+      return Promise.resolve({ error: { code: -32601, message: `${method} is not served by this session file system` } });
+    }
+    const given = (typeof params === 'object' && params !== null ? params : {}) as Params;
+    return this.run(from, operation as Operation, given).then((result) => ({ result }));
+  }
+
+  private run(from: BackendIdentity, operation: Operation, params: Params): Promise<object | null> {
+    const { sessionId } = params;
+    if (typeof sessionId !== 'string') return gone(operation, unknown('sessionId is not a text'));
+    const lease = this.leases.leaseOf(sessionId, from);
+    if (!lease) {
+      this.tell(from, sessionId, 'not_bound', `#${from.incarnation}`);
+      return gone(operation, unknown(`Session ${sessionId} is not bound to this server: its files belong to another one, or to nobody`));
+    }
+    let outcome: Promise<object | null>;
+    try {
+      outcome = this.carryOut(lease, operation, params);
+    } catch (error) {
+      outcome = Promise.reject(error);
+    }
+    return outcome.catch((error: unknown) => failed(operation, this.errorOf(from, lease, error)));
+  }
+
+  private carryOut(lease: Lease, operation: Operation, params: Params): Promise<object | null> {
+    const { files } = this;
+    const { sessionId } = lease;
+    if (operation === 'rename') return this.rename(lease, params);
+    const given = text(params.path, 'path');
+    const path = placeOf(given);
+    if (path === undefined) return this.outside(sessionId, operation, given);
+    switch (operation) {
+      case 'readFile':
+        return files.readFile(sessionId, path).then(content);
+      case 'exists':
+        return files.exists(sessionId, path).then((exists) => ({ exists }));
+      case 'stat':
+        return files.stat(sessionId, path).then(stat);
+      case 'readdir':
+        return files.readdir(sessionId, path).then(names);
+      case 'readdirWithTypes':
+        return files.readdir(sessionId, path).then(typed);
+      case 'writeFile':
+        return files.writeFile(lease, path, this.taken(params)).then(() => DONE);
+      case 'appendFile':
+        return this.append(lease, path, this.taken(params));
+      case 'mkdir':
+        return files.mkdir(lease, path, params.recursive === true).then(() => DONE);
+      case 'rm':
+        return files.rm(lease, path, { recursive: params.recursive === true, force: params.force === true }).then(() => DONE);
+    }
+  }
+
+  private append(lease: Lease, path: string, added: string): Promise<null> {
+    return this.files.appendFile(lease, path, added).then(() => {
+      if (path === '/events.jsonl') this.events.onAppend?.(lease.sessionId, path, added);
+      return DONE;
+    });
+  }
+
+  private rename(lease: Lease, params: Params): Promise<null> {
+    const [src, dest] = [placeOf(text(params.src, 'src')), placeOf(text(params.dest, 'dest'))];
+    if (src === undefined || dest === undefined) throw new FileFault('EINVAL', OUTSIDE);
+    return this.files.rename(lease, src, dest).then(() => DONE);
+  }
+
+  /**
+   * Only the session's working directory is asked for here, when it is resumed, and only by `stat`: with
+   * ENOENT the session would go on in another directory (measured, runtime 1.0.85).
+   */
+  private async outside(sessionId: string, operation: Operation, path: string): Promise<object> {
+    if (operation !== 'stat' && operation !== 'exists') {
+      const reads = operation === 'readFile' || operation === 'readdir' || operation === 'readdirWithTypes';
+      throw new FileFault(reads ? 'ENOENT' : 'EINVAL', OUTSIDE);
+    }
+    const directory = await this.workingDirectoryOf(sessionId);
+    const there = directory !== undefined && leadsTo(path, directory);
+    if (operation === 'exists') return { exists: there };
+    if (!there) throw new FileFault('ENOENT', OUTSIDE);
+    return stat({ isFile: false, isDirectory: true, size: 0, mtime: 0, birthtime: 0 });
+  }
+
+  /** As the runtime has written it down: `cwd` in workspace.yaml. */
+  private async workingDirectoryOf(sessionId: string): Promise<string | undefined> {
+    try {
+      const workspace = parse(await this.files.readFile(sessionId, '/workspace.yaml'), { logLevel: 'silent' }) as { cwd?: unknown } | null;
+      return typeof workspace?.cwd === 'string' ? workspace.cwd : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  private taken(params: Params): string {
+    const added = text(params.content, 'content');
+    this.written += added.length;
+    return added;
+  }
+
+  private errorOf(from: BackendIdentity, lease: Lease, error: unknown): FsError {
+    if (!(error instanceof FileFault)) {
+      channels.bug.publish({ where: 'state/server', error });
+      return unknown('The session store failed');
+    }
+    const { code } = error;
+    if (code === 'ENOENT') return { code, message: error.message };
+    if (code === 'ESTALE' || code === 'EDQUOT' || code === 'EIO') this.tell(from, lease.sessionId, code, `@${lease.epoch}`, error.message);
+    // What the operating system says of its own paths is for the log, not for the server.
+    return unknown(code === 'EIO' ? 'EIO: the session store failed' : `${code}: ${error.message}`);
+  }
+
+  /** Counts a fault; the log hears of it once for each session and lease. */
+  private tell(from: BackendIdentity, sessionId: string, code: StateFaultCode, lease: string, detail?: string): void {
+    const key = `${sessionId} ${from.name} ${code} ${lease}`;
+    const first = !this.told.has(key);
+    if (first) {
+      if (this.told.size >= MAX_TOLD) this.told.delete(this.told.values().next().value!);
+      this.told.add(key);
+    }
+    channels.stateFault.publish({ sessionId, backend: from.name, code, detail, first });
+    this.events.onFault?.(sessionId, code);
+  }
+}
+
+const OUTSIDE = 'no such file or directory: only the session\'s state is kept here';
+
+function unknown(message: string): FsError {
+  return { code: 'UNKNOWN', message };
+}
+
+function gone(operation: Operation, error: FsError): Promise<object> {
+  return Promise.resolve(failed(operation, error));
+}
+
+function text(value: unknown, name: string): string {
+  if (typeof value !== 'string') throw new FileFault('EINVAL', `${name} is not a text`);
+  return value;
+}

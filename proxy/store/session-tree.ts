@@ -1,0 +1,323 @@
+/**
+ * One session's directory, and what is done with its files. All of it is synchronous but deleting,
+ * copying and reading much: next to the system call itself, going through a thread costs five times as much.
+ *
+ *     <directory>/
+ *       lease.json    who may write, and whose session it is (session-lease.ts)
+ *       files/        the tree that the session sees
+ *       new           a content before it has its name
+ *       old/…         what a rename is replacing, under its own path
+ *       gone-<n>      what is being deleted
+ *       copied        a tree that is being copied here
+ *
+ * Everything but the first two is left over from a crash when it is found at opening. Symbolic links and
+ * whatever else is neither file nor directory are never followed, opened or listed.
+ *
+ * Replacing. rename(2) over an existing file makes ext4 write the new content out first: about 1 ms during which
+ * the event loop stands still, and a disk does some hundreds in a second. So the old file is moved aside to `old/`,
+ * the new one takes its name, and the old one is deleted; between the first two steps nobody else has his turn, and
+ * after a crash there the old one is put back. (A power cut may lose the last half minute, as it does of appends.)
+ */
+import {
+  appendFileSync, closeSync, constants, fstatSync, ftruncateSync, lstatSync, mkdirSync, openSync, readdirSync,
+  readFileSync, renameSync, rmSync, unlinkSync, writeFileSync, type Stats,
+} from 'node:fs';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileFault, notAFile } from './disk-fault.js';
+import { readLarge } from './large-file.js';
+import type { FileEntry, FileStat } from './session-files.js';
+import { mendLastLine } from './torn-line.js';
+import { directoriesAbove, isWithin } from './tree-path.js';
+
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+/** O_NONBLOCK: opening a pipe that somebody put there would wait for ever. */
+const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+const APPEND = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+const MAKE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+
+const FILE_MODE = 0o600;
+export const DIRECTORY_MODE = 0o700;
+
+/** Bytes from which on a file is read by and by. */
+const LARGE = 1_048_576;
+
+const HISTORY = '/events.jsonl';
+const LASTING = new Set(['lease.json', 'files']);
+
+/** A change that has been looked at and not made: what it adds, and the making of it. */
+export interface Change {
+  /** Bytes; negative for what it frees. */
+  readonly growth: number;
+  /** Has taken effect, whole, when it returns; throws if it had none. What it returns is only tidying up. */
+  make(): void | Promise<void>;
+}
+
+/** Paths are of the form that `treePath` gives. Every method throws FileFaults and errors of the system. */
+export class SessionTree {
+  private readonly files: string;
+  private deleted = 0;
+
+  constructor(private readonly directory: string) {
+    this.files = join(directory, 'files');
+  }
+
+  /** Makes the root if there is none, and puts right what a crash has left. */
+  open(): void {
+    const left = readdirSync(this.directory).filter((name) => !LASTING.has(name));
+    mkdirSync(this.files, { recursive: true, mode: DIRECTORY_MODE });
+    if (left.includes('old')) this.putBack('');
+    for (const name of left) rmSync(join(this.directory, name), { recursive: true, force: true });
+    mendLastLine(join(this.files, HISTORY));
+  }
+
+  /** @returns a promise for a large file only */
+  read(path: string): string | Promise<string> {
+    const what = `read ${path}`;
+    const stat = this.existing(path, what);
+    if (stat.isDirectory()) throw fileFault('EISDIR', what);
+    const file = this.files + path;
+    return stat.size > LARGE ? readLarge(file, READ) : readFileSync(file, { encoding: 'utf8', flag: READ as unknown as string });
+  }
+
+  has(path: string): boolean {
+    const stat = this.blockAbove(path) === undefined ? this.look(path) : undefined;
+    return stat !== undefined && (stat.isFile() || stat.isDirectory());
+  }
+
+  stat(path: string): FileStat {
+    const stat = this.existing(path, `stat ${path}`);
+    const isFile = stat.isFile();
+    return {
+      isFile,
+      isDirectory: !isFile,
+      size: isFile ? stat.size : 0,
+      mtime: Math.floor(stat.mtimeMs),
+      birthtime: Math.floor(stat.birthtimeMs),
+    };
+  }
+
+  list(path: string): FileEntry[] {
+    const what = `list ${path}`;
+    if (!this.existing(path, what).isDirectory()) throw fileFault('ENOTDIR', what);
+    const entries: FileEntry[] = [];
+    for (const entry of readdirSync(this.files + path, { withFileTypes: true })) {
+      if (entry.isFile()) entries.push({ name: entry.name, type: 'file' });
+      else if (entry.isDirectory()) entries.push({ name: entry.name, type: 'directory' });
+    }
+    return entries.sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
+  write(path: string, content: string): Change {
+    const what = `write ${path}`;
+    const before = this.writable(path, what);
+    return {
+      growth: Buffer.byteLength(content) - (before?.size ?? 0),
+      make: () => {
+        this.makeAbove(path, what);
+        const fresh = join(this.directory, 'new');
+        try {
+          writeFileSync(fresh, content, { encoding: 'utf8', mode: FILE_MODE, flag: MAKE as unknown as string });
+          this.replace(fresh, path, before !== undefined);
+        } catch (error) {
+          rmSync(fresh, { force: true });
+          throw error;
+        }
+      },
+    };
+  }
+
+  append(path: string, content: string): Change {
+    const what = `append to ${path}`;
+    this.writable(path, what);
+    return {
+      growth: Buffer.byteLength(content),
+      make: () => {
+        this.makeAbove(path, what);
+        const fd = openSync(this.files + path, APPEND, FILE_MODE);
+        try {
+          const stat = fstatSync(fd);
+          if (!stat.isFile()) throw notAFile(what);
+          this.appendWhole(fd, content, stat.size);
+        } finally {
+          closeSync(fd);
+        }
+      },
+    };
+  }
+
+  /** Nothing is left of an append that the disk had no room for. */
+  private appendWhole(fd: number, content: string, size: number): void {
+    try {
+      appendFileSync(fd, content, 'utf8');
+    } catch (error) {
+      ftruncateSync(fd, size);
+      throw error;
+    }
+  }
+
+  makeDirectory(path: string, recursive: boolean): Change {
+    const what = `make ${path}`;
+    const block = this.blockAbove(path);
+    if (block !== undefined && !(recursive && block === 'ENOENT')) throw this.faultAbove(block, what);
+    const there = block === undefined ? this.look(path) : undefined;
+    if (there && !(recursive && there.isDirectory())) throw fileFault('EEXIST', what);
+    return {
+      growth: 0,
+      make: () => {
+        if (recursive) this.makeAbove(path, what);
+        if (!there) mkdirSync(this.files + path, DIRECTORY_MODE);
+      },
+    };
+  }
+
+  /** The root itself stays when it is removed, empty. */
+  remove(path: string, { recursive, force }: { readonly recursive: boolean; readonly force: boolean }): Change {
+    const what = `remove ${path}`;
+    const block = this.blockAbove(path);
+    const stat = block === undefined ? this.look(path) : undefined;
+    if (!stat) {
+      if (force && (block ?? 'ENOENT') === 'ENOENT') return { growth: 0, make: () => undefined };
+      throw this.faultAbove(block ?? 'ENOENT', what);
+    }
+    const file = this.files + path;
+    if (!stat.isDirectory()) return { growth: stat.isFile() ? -stat.size : 0, make: () => unlinkSync(file) };
+    if (!recursive) throw fileFault('EISDIR', what);
+    return {
+      growth: -this.bytesBelow(file),
+      make: () => {
+        const gone = join(this.directory, `gone-${this.deleted++}`);
+        renameSync(file, gone);
+        if (path === '') mkdirSync(file, DIRECTORY_MODE);
+        // What is left of it is beside the tree, and taken away when it is opened again.
+        return rm(gone, { recursive: true, force: true }).catch(() => undefined);
+      },
+    };
+  }
+
+  rename(src: string, dest: string): Change {
+    const what = `rename ${src} to ${dest}`;
+    const from = this.existing(src, what);
+    if (src === '' || dest === '' || (isWithin(dest, src) && dest !== src)) throw fileFault('EINVAL', what);
+    const block = this.blockAbove(dest);
+    if (block !== undefined) throw this.faultAbove(block, what);
+    const to = this.look(dest);
+    if (src === dest) return { growth: 0, make: () => undefined };
+    if (to && to.isDirectory() !== from.isDirectory()) throw fileFault(to.isDirectory() ? 'EISDIR' : 'ENOTDIR', what);
+    const replaces = to !== undefined && !to.isDirectory();
+    return {
+      growth: to?.isFile() ? -to.size : 0,
+      make: () => this.replace(this.files + src, dest, replaces),
+    };
+  }
+
+  /** Bytes of all files. */
+  count(): number {
+    return this.bytesBelow(this.files);
+  }
+
+  /** Copies all of another tree, in which nothing changes meanwhile, into this one, which is empty. */
+  async copyOf(other: SessionTree): Promise<void> {
+    const copied = join(this.directory, 'copied');
+    try {
+      await copyBelow(other.files, copied);
+      // Takes the place of an empty directory, and of no other.
+      renameSync(copied, this.files);
+    } finally {
+      await rm(copied, { recursive: true, force: true });
+    }
+  }
+
+  private look(path: string): Stats | undefined {
+    return lstatSync(this.files + path, { throwIfNoEntry: false });
+  }
+
+  private existing(path: string, what: string): Stats {
+    const block = this.blockAbove(path);
+    if (block !== undefined) throw this.faultAbove(block, what);
+    const stat = this.look(path);
+    if (!stat) throw fileFault('ENOENT', what);
+    if (!stat.isFile() && !stat.isDirectory()) throw notAFile(what);
+    return stat;
+  }
+
+  /** The file that will be written; undefined if there is none yet. Directories above it may be missing, too. */
+  private writable(path: string, what: string): Stats | undefined {
+    const block = this.blockAbove(path);
+    if (block !== undefined && block !== 'ENOENT') throw this.faultAbove(block, what);
+    const stat = block === undefined ? this.look(path) : undefined;
+    if (!stat) return undefined;
+    if (stat.isDirectory()) throw fileFault('EISDIR', what);
+    if (!stat.isFile()) throw notAFile(what);
+    return stat;
+  }
+
+  /** What is wrong with the directories above a path; undefined if they are all there. */
+  private blockAbove(path: string): 'ENOENT' | 'ENOTDIR' | 'EINVAL' | undefined {
+    if (path.lastIndexOf('/') <= 0) return undefined;
+    for (const above of directoriesAbove(path)) {
+      const stat = this.look(above);
+      if (!stat) return 'ENOENT';
+      if (!stat.isDirectory()) return stat.isFile() ? 'ENOTDIR' : 'EINVAL';
+    }
+    return undefined;
+  }
+
+  private faultAbove(block: 'ENOENT' | 'ENOTDIR' | 'EINVAL', what: string): Error {
+    return block === 'EINVAL' ? notAFile(what) : fileFault(block, what);
+  }
+
+  private makeAbove(path: string, what: string): void {
+    if (this.blockAbove(path) === undefined) return;
+    for (const above of directoriesAbove(path)) {
+      const stat = this.look(above);
+      if (!stat) mkdirSync(this.files + above, DIRECTORY_MODE);
+      else if (!stat.isDirectory()) throw this.faultAbove(stat.isFile() ? 'ENOTDIR' : 'EINVAL', what);
+    }
+  }
+
+  /** Gives a path to a file that has another name now; see above. */
+  private replace(file: string, path: string, replaces: boolean): void {
+    const place = this.files + path;
+    if (!replaces) return renameSync(file, place);
+    const old = join(this.directory, 'old', path);
+    mkdirSync(dirname(old), { recursive: true, mode: DIRECTORY_MODE });
+    renameSync(place, old);
+    try {
+      renameSync(file, place);
+    } catch (error) {
+      renameSync(old, place);
+      throw error;
+    }
+    unlinkSync(old);
+  }
+
+  /** What a crash has kept from being replaced gets its name back. */
+  private putBack(path: string): void {
+    const aside = join(this.directory, 'old', path);
+    for (const entry of readdirSync(aside, { withFileTypes: true })) {
+      const below = `${path}/${entry.name}`;
+      if (entry.isDirectory()) this.putBack(below);
+      else if (this.blockAbove(below) === undefined && !this.look(below)) renameSync(join(aside, entry.name), this.files + below);
+    }
+  }
+
+  private bytesBelow(directory: string): number {
+    let bytes = 0;
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      const file = join(directory, entry.name);
+      if (entry.isDirectory()) bytes += this.bytesBelow(file);
+      else if (entry.isFile()) bytes += lstatSync(file).size;
+    }
+    return bytes;
+  }
+}
+
+async function copyBelow(from: string, to: string): Promise<void> {
+  await mkdir(to, DIRECTORY_MODE);
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) await copyBelow(source, target);
+    else if (entry.isFile()) await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  }
+}
