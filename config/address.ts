@@ -29,9 +29,24 @@ function isHost(text: string): boolean {
 
 /** Reads `tcp://host:port` of a backend: nothing before the host, nothing after the port, no port 0. */
 export function parseBackendUrl(url: string): Address | undefined {
-  if (!url.startsWith('tcp://')) return undefined;
-  const address = parseAddress(url.slice('tcp://'.length));
+  return url.startsWith('tcp://') ? parseNodeAddress(url.slice('tcp://'.length)) : undefined;
+}
+
+/** Reads `host:port` of something that listens already: no port 0. */
+export function parseNodeAddress(text: string): Address | undefined {
+  const address = parseAddress(text);
   return address === undefined || address.port === 0 ? undefined : address;
+}
+
+/** Whether it is `redis[s]://[user[:password]@]host[:port][/database]`. */
+export function parseRedisUrl(text: string): boolean {
+  if (!/^rediss?:\/\/[^\s?#]+$/.test(text) || !URL.canParse(text)) return false;
+  const { hostname, pathname, username, password } = new URL(text);
+  return hostname !== '' && /^(\/\d{0,5})?$/.test(pathname) && isEncoded(username) && isEncoded(password);
+}
+
+function isEncoded(text: string): boolean {
+  return !/%(?![0-9A-Fa-f]{2})/.test(text);
 }
 
 /** True when only this machine can reach the address. */

@@ -17,7 +17,7 @@ export function crossChecks(value: unknown, source: Source, root: SchemaNode, ru
   const file = new Checked(value, source, root);
   return [
     ...listeners(file), ...backends(file), ...somethingToRouteTo(file), ...logins(file),
-    ...ordered(file), ...sharingRules(file), ...openedRules(file, rules), ...notInForce(file, root, []),
+    ...ordered(file), ...idleQuota(file), ...redis(file), ...sharingRules(file), ...openedRules(file, rules), ...notInForce(file, root, []),
   ];
 }
 
@@ -143,6 +143,7 @@ const ORDERED: readonly [Path, Path][] = [
   [['links', 'base'], ['links', 'max']],
   [['health', 'ejection', 'base'], ['health', 'ejection', 'max']],
   [['fleet', 'restart_backoff', 'min'], ['fleet', 'restart_backoff', 'max']],
+  [['sessions', 'quota', 'per_session'], ['sessions', 'quota', 'per_user']],
 ];
 
 function ordered(file: Checked): Problem[] {
@@ -160,6 +161,12 @@ function ordered(file: Checked): Problem[] {
 function magnitude(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
   return typeof value === 'string' ? parseDuration(value) ?? parseSize(value) : undefined;
+}
+
+function idleQuota(file: Checked): Problem[] {
+  const state = file.orDefault(['sessions', 'state']);
+  if (file.at(['sessions', 'quota']) === undefined || state === 'skyport') return [];
+  return [file.warning(['sessions', 'quota'], `bounds nothing: with sessions.state ${String(state)} Skyport keeps no state`)];
 }
 
 function sharingRules(file: Checked): Problem[] {
@@ -183,6 +190,17 @@ function sharingRules(file: Checked): Problem[] {
     }
     return problems;
   });
+}
+
+function redis(file: Checked): Problem[] {
+  const given = ['url', 'sentinel', 'cluster', 'ca_file'].filter((key) => file.at(['store', key]) !== undefined);
+  if (file.orDefault(['store', 'driver']) !== 'redis') {
+    return given.map((key) => file.error(['store', key], 'is only for the driver redis'));
+  }
+  return [
+    ...(given.includes('url') ? [] : [file.error(['store', 'driver'], 'needs store.url', { value: 'redis', allowed: 'redis together with store.url, or embedded' })]),
+    ...(given.includes('sentinel') && given.includes('cluster') ? [file.error(['store', 'cluster'], 'excludes store.sentinel')] : []),
+  ];
 }
 
 function openedRules(file: Checked, rules: readonly string[] | undefined): Problem[] {

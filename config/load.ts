@@ -98,7 +98,7 @@ function withResolvedPaths(config: SkyportConfig, directory: string): SkyportCon
     ...config,
     identity: { ...config.identity, tokens_file: optional(config.identity.tokens_file) },
     fleet: { ...config.fleet, working_directory: optional(config.fleet.working_directory) },
-    store: { ...config.store, path: absolute(config.store.path) },
+    store: { ...config.store, path: absolute(config.store.path), ca_file: optional(config.store.ca_file) },
     admin: { socket: absolute(config.admin.socket) },
   };
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { BACKEND_NAME, BACKEND_NAME_ALLOWED } from './names.js';
 import {
-  address, backendUrl, duration, flag, origin, path, role, secret, sharedRole, sharedUser, size, user, whole,
+  address, backendUrl, duration, flag, origin, path, redisNode, redisUrl, role, secret, sharedRole, sharedUser, size, user, whole,
 } from './values.js';
 
 /**
@@ -129,14 +129,31 @@ const sessions = z.strictObject({
     .describe('A session that nobody has attached and nobody has used for this long is deleted, from its backend and from the registry. Left out: never.'),
   shares: z.array(share).prefault([])
     .describe('Sessions that are shared by their id, for teams. What `skyport share` gives comes on top.'),
-  writers: z.enum(['queue', 'reject', 'free']).optional()
-    .meta({ 'x-not-in-force': true }).describe('What becomes of a second writer during a turn.'),
+  writers: z.enum(['queue', 'reject', 'free']).default('queue')
+    .describe('What becomes of a message that one client sends while a turn of another client runs on the same session. `queue`: it waits until that turn is over, in order of arrival, and its client is told its place. `reject`: it is refused with "Session is in use by bob". `free`: it is passed on, and the CLI server queues it or steers the turn with it. Aborts, answers to prompts and settings always pass.'),
+  writers_wait: duration('100ms', '1d').prefault('2m')
+    .describe('How long a message may wait so; beyond it, it is refused with the same error.'),
 }).prefault({}).describe('The life of sessions.');
 
 const store = z.strictObject({
-  driver: z.enum(['embedded']).default('embedded')
-    .meta({ 'x-later': ['redis'] }).describe('The kind of store.'),
-  path: path().prefault('./data').describe('Its directory; created when missing.'),
+  driver: z.enum(['embedded', 'redis']).default('embedded')
+    .describe('`embedded`: files of this Skyport alone. `redis`: Redis 7 or later, which several Skyports can share.'),
+  path: path().prefault('./data').describe('The directory of this Skyport\'s own files; created when missing.'),
+  url: redisUrl().optional()
+    .describe('Needed for `redis`: where it listens, with the password and the database if it has any; `rediss` is TLS. With `sentinel` and `cluster` too: credentials and TLS are taken from here.'),
+  sentinel: z.strictObject({
+    name: z.string().min(1).describe('The name that the sentinels have for the master.'),
+    nodes: z.array(redisNode()).min(1).describe('The sentinels. They say where the master is; the address in `url` is not used then.'),
+    password: secret().optional().describe('The password of the sentinels themselves.'),
+  }).optional().describe('Redis Sentinel.'),
+  cluster: z.strictObject({
+    nodes: z.array(redisNode()).min(1).describe('More nodes to ask for the layout, beside the one in `url`.'),
+  }).optional().describe('Redis Cluster.'),
+  prefix: z.string().max(64).regex(/^[A-Za-z0-9:._-]*$/, 'is not a prefix').default('skyport:')
+    .meta({ 'x-noun': 'a prefix', 'x-allowed': 'up to 64 letters, digits and : . _ -' })
+    .describe('Begins every key and channel in Redis. All Skyports that share one have the same.'),
+  timeout: duration('200ms', '1m').prefault('3s').describe('A call to Redis that has not been answered by then, with all repetitions, has failed.'),
+  ca_file: path().optional().describe('PEM certificates that a `rediss` server is checked with. Left out: those that Node trusts.'),
 }).prefault({}).meta({ 'x-restart': true }).describe('Who owns which session and where it lives. Never prompts, tokens or keys.');
 
 const guard = z.strictObject({

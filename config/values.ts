@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseAddress, parseBackendUrl } from './address.js';
+import { parseAddress, parseBackendUrl, parseNodeAddress, parseRedisUrl } from './address.js';
 import { ROLE_NAME, ROLE_NAME_ALLOWED, USER_NAME, USER_NAME_ALLOWED } from './names.js';
 import { DURATION_PATTERN, SIZE_PATTERN, parseDuration, parseSize } from './units.js';
 
@@ -116,6 +116,22 @@ export function backendUrl() {
   return z.string().refine((text) => parseBackendUrl(text) !== undefined, 'is not the URL of a backend').meta({
     'x-noun': 'a URL',
     'x-allowed': 'tcp://host:port, such as tcp://10.0.0.5:4321',
+  });
+}
+
+/** The password of Redis is in it. */
+export function redisUrl() {
+  return z.string().refine((text) => parseRedisUrl(text), 'is not the URL of a Redis').meta({
+    'x-noun': 'a URL',
+    'x-allowed': 'redis://[user:password@]host[:port][/database], or rediss:// for TLS',
+    'x-secret': true,
+  });
+}
+
+export function redisNode() {
+  return z.string().refine((text) => parseNodeAddress(text) !== undefined, 'is not host:port').meta({
+    'x-noun': 'an address',
+    'x-allowed': 'host:port, such as 10.0.0.5:26379',
   });
 }
 

@@ -14,7 +14,6 @@ import { Guard } from './guard/guard.js';
 import { loadTokens, type TokenTable } from './identity/tokens-file.js';
 import type { Quotas } from './store/session-files.js';
 import type { RuleName } from './protocol/method.js';
-import { Sharing } from './sessions/shares.js';
 
 /** @param workingDirectory the one in force: a change of it waits for a restart */
 export function guardOf(config: SkyportConfig, workingDirectory: string | undefined): Guard {
@@ -26,11 +25,11 @@ export function guardOf(config: SkyportConfig, workingDirectory: string | undefi
 }
 
 /** The rules of `sessions.shares`, whose patterns have been checked when the file was read. */
-export function sharingOf(config: SkyportConfig): Sharing {
-  return new Sharing(config.sessions.shares.flatMap(({ pattern: text, with: { users, roles }, as }) => {
+export function sharingRules(config: SkyportConfig) {
+  return config.sessions.shares.flatMap(({ pattern: text, with: { users, roles }, as }) => {
     const verdict = idPattern(text);
     return 'pattern' in verdict ? [{ pattern: verdict.pattern, users, roles, as }] : [];
-  }));
+  });
 }
 
 /** The tokens file, if there is one; printable problems, of which any means that it cannot be used. */
@@ -79,6 +78,10 @@ export function staticBackends(config: SkyportConfig): StaticBackend[] {
 
 export function quotasOf({ sessions: { quota } }: SkyportConfig): Quotas {
   return { session: quota.per_session, user: quota.per_user };
+}
+
+export function writerRules({ sessions }: SkyportConfig): { mode: SkyportConfig['sessions']['writers']; wait: number } {
+  return { mode: sessions.writers, wait: sessions.writers_wait };
 }
 
 export function fleetOptions(config: SkyportConfig): FleetOptions {

@@ -8,18 +8,17 @@ import { changes } from '../config/changes.js';
 import { formatProblem } from '../config/problem.js';
 import type { SkyportConfig } from '../config/schema.js';
 import { ConfigWatcher, type Reload } from '../config/watch.js';
-import type {
-  AdminActions, DrainReport, ReloadReport, SessionFilter, SessionRow, ShareRefused, ShareRequest, UnknownBackend, UnknownSession,
-  UnshareReport, UnshareRequest,
-} from './admin/actions.js';
+import type { AdminActions, DrainReport, ReloadReport, SessionFilter, SessionRow, UnknownBackend } from './admin/actions.js';
 import { createAdmin, type AdminServer } from './admin/server.js';
 import { PLAIN } from './backends/profile.js';
 import { Pool } from './backends/pool.js';
 import { channels } from './channels.js';
 import { createUpgrade, listenHttp, listenTcp, type Bound } from './clients/listeners.js';
+import { Recovery } from './clients/recovery.js';
 import { Roster } from './clients/roster.js';
 import type { Services } from './clients/services.js';
-import { changeShares, reviewAll, unfitSharer } from './clients/sharing.js';
+import { Writers } from './clients/writers.js';
+import { reviewAll } from './clients/sharing.js';
 import { Fleet } from './fleet/supervisor.js';
 import { isRefusal } from './protocol/errors.js';
 import { OPENABLE_RULES } from './guard/rules.js';
@@ -32,12 +31,13 @@ import { Log } from './observe/log.js';
 import { Metrics } from './observe/metrics.js';
 import type { Snapshot } from './observe/snapshot.js';
 import { packageVersion } from './package.js';
-import { describe, drainReport, sessionRow, sessionRows } from './report.js';
+import { describe, drainReport, sessionRows } from './report.js';
 import { Directory } from './sessions/directory.js';
 import { Places } from './sessions/places.js';
-import { missingIn, withShares, withoutShares, type Shares } from './sessions/shares.js';
-import { fleetOptions, guardOf, managedSettings, quotasOf, readTokens, sharingOf, staticBackends, tokenFiles } from './settings.js';
+import { Sharing } from './sessions/shares.js';
+import { fleetOptions, guardOf, managedSettings, quotasOf, readTokens, sharingRules, staticBackends, tokenFiles, writerRules } from './settings.js';
 import type { Session } from './sessions/session.js';
+import { share, unshare } from './sharing.js';
 import { StateServer } from './state/server.js';
 import { EmbeddedRegistry } from './store/embedded.js';
 import { EmbeddedFiles } from './store/embedded-files.js';
@@ -63,6 +63,8 @@ export class Skyport implements AdminActions {
   private admin: AdminServer | undefined;
   private ready = false;
   private stopping: Promise<void> | undefined;
+  readonly share: AdminActions['share'] = (request) => share(this.services, request);
+  readonly unshare: AdminActions['unshare'] = (request) => unshare(this.services, request);
   /** The configuration of the last reload, when it was not taken for its tokens. */
   private rejected: SkyportConfig | undefined;
   private lastReload: ReloadReport = { ok: true, problems: [] };
@@ -87,6 +89,7 @@ export class Skyport implements AdminActions {
         channels.turnEnded.publish({ sessionId: session.id, owner: session.owner, backend: session.backend, outcome, durationMs }),
       changed: () => this.places.tell(),
       unloaded: () => undefined,
+      interrupted: (session) => this.services.recovery?.begin(session) ?? false,
     }, (operation, error) => channels.registryError.publish({ operation, message: String(error) }), (session) => this.wipe(session), this.files);
     this.places = new Places(this.directory, () => this.config.sessions.max_active_per_backend, (session, reason) => {
       const { id: sessionId, owner, backend, epoch } = session;
@@ -110,7 +113,10 @@ export class Skyport implements AdminActions {
       onSpent: (backend, reason) => {
         if (backend.kind === 'managed') this.fleet.recycle(backend.name, reason);
       },
-    }, this.files && new StateServer(this.files, this.directory));
+    }, this.files && new StateServer(this.files, this.directory, {
+      strip: (sessionId, content) => this.directory.get(sessionId)?.journal?.ghosts.strip(content) ?? content,
+      onAppend: (sessionId, _path, content) => this.directory.get(sessionId)?.journal?.stored(content),
+    }));
     this.fleet = new Fleet(fleetOptions(config), {
       onReady: ({ name, host, port, token, workingDirectory }) =>
         this.pool.managedUp(name, { host, port, token, workingDirectory }, managedSettings(this.config)),
@@ -124,10 +130,11 @@ export class Skyport implements AdminActions {
       places: this.places,
       pool: this.pool,
       roster,
+      writers: new Writers(writerRules(config)),
       throttle: new LoginThrottle(),
       authenticator: new Authenticator({ anonymous: config.identity.anonymous, tokens: tokens.table }),
       guard: guardOf(config, workspaces),
-      sharing: sharingOf(config),
+      sharing: new Sharing(sharingRules(config)),
       limits: config.limits,
       linger: config.sessions.linger,
       moves: (config.sessions.state as string) !== 'server',
@@ -138,10 +145,12 @@ export class Skyport implements AdminActions {
         await mkdir(path, { recursive: true }).catch(() => undefined);
       },
     };
+    if (this.files) this.services.recovery = new Recovery(this.services, this.files);
     this.metrics = new Metrics(() => this.snapshot());
     this.janitor = new Janitor([
       { name: 'health', every: 50, run: () => this.pool.tick(performance.now(), this.config.links.idle_close) },
       { name: 'linger', every: 250, run: (now) => this.releaseHeld(now) },
+      { name: 'writers', every: 250, run: () => this.services.writers.tick(this.services.draining) },
       { name: 'idle sessions', every: 500, run: (now) => this.sleepIdle(now) },
       { name: 'expired sessions', every: 2_000, run: (now) => this.expire(now) },
       { name: 'config', every: 2_000, run: () => this.watcher.look() },
@@ -213,31 +222,6 @@ export class Skyport implements AdminActions {
 
   sessions(filter: SessionFilter): SessionRow[] {
     return sessionRows(this.directory, this.services.sharing, filter);
-  }
-
-  async share({ session: id, as, ...named }: ShareRequest): Promise<SessionRow | UnknownSession | ShareRefused> {
-    const session = this.directory.get(id);
-    if (!session) return { unknownSession: id };
-    const unfit = unfitSharer(named, session.owner);
-    if (unfit !== undefined) return { shareRefused: unfit };
-    return await this.setShares(session, withShares(session.shares, named, as)) ?? sessionRow(session, this.services.sharing);
-  }
-
-  async unshare({ session: id, ...named }: UnshareRequest): Promise<UnshareReport | UnknownSession | ShareRefused> {
-    const session = this.directory.get(id);
-    if (!session) return { unknownSession: id };
-    const missing = missingIn(session.shares, named);
-    return await this.setShares(session, withoutShares(session.shares, named))
-      ?? { session: sessionRow(session, this.services.sharing), missing: { users: [...missing.users], roles: [...missing.roles] } };
-  }
-
-  private async setShares(session: Session, shares: Shares | undefined): Promise<UnknownSession | ShareRefused | undefined> {
-    try {
-      await changeShares(this.services, session, shares);
-    } catch {
-      return { shareRefused: 'The registry could not be written; the log has the details' };
-    }
-    return session.deleted ? { unknownSession: session.id } : undefined;
   }
 
   drain(name: string): DrainReport | UnknownBackend {
@@ -329,8 +313,9 @@ export class Skyport implements AdminActions {
     const { services } = this;
     services.limits = config.limits;
     services.linger = config.sessions.linger;
+    services.writers.rules = writerRules(config);
     services.guard = guardOf(config, working_directory);
-    services.sharing = sharingOf(config);
+    services.sharing = new Sharing(sharingRules(config));
     services.authenticator.update({ anonymous: config.identity.anonymous, tokens });
     for (const client of [...services.roster.all()]) client.reauthenticate();
     reviewAll(services);

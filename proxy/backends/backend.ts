@@ -265,6 +265,7 @@ export class Backend {
       channels.backendVersion.publish({ backend: this.name, version, protocolVersion, nudge: this.nudge });
     }
     link.nudged = this.nudge;
+    link.serving = this.files !== undefined;
     this.handshakes.set(PLAIN.key, result);
     return undefined;
   }

@@ -62,8 +62,11 @@ export class Link implements SessionLink {
   private readonly blocked = new Set<() => void>();
   /** When bytes came last, monotonic milliseconds. */
   heardAt = -Infinity;
-  /** Requests of the server for sessions' files that are not answered yet. */
-  private asked = 0;
+  /**
+   * The server asks here for sessions' files, at any time: its request waits for the ACK of whatever it
+   * has sent before, be it news that nobody answers.
+   */
+  serving = false;
   private nextId = FIRST_ID;
 
   constructor(
@@ -158,7 +161,6 @@ export class Link implements SessionLink {
 
   /** Answers a request that was taken by `onStateRequest`. @param reply with a `result` or an `error` */
   reply(idToken: string, reply: object): void {
-    this.asked--;
     if (this.open) this.transport.sendText(`{"jsonrpc":"2.0","id":${idToken},${JSON.stringify(reply).slice(1)}`);
   }
 
@@ -215,7 +217,7 @@ export class Link implements SessionLink {
 
   private onChunk(): void {
     this.heardAt = performance.now();
-    if (this.nudged && (this.calls.size > 0 || this.openTurns.size > 0 || this.asked > 0)) this.transport.nudge();
+    if (this.nudged && (this.calls.size > 0 || this.openTurns.size > 0 || this.serving)) this.transport.nudge();
   }
 
   /** The open header is nearly full: a real frame closes it. */
@@ -273,10 +275,7 @@ export class Link implements SessionLink {
       attachment.onRequest(frame, peeked);
       return;
     }
-    if (spec?.deliver === 'provider' && peeked.method.startsWith('sessionFs.') && this.events.onStateRequest(this, frame, peeked)) {
-      this.asked++;
-      return;
-    }
+    if (spec?.deliver === 'provider' && peeked.method.startsWith('sessionFs.') && this.events.onStateRequest(this, frame, peeked)) return;
     const idToken = frame.buffer.toString('utf8', peeked.idStart, peeked.idEnd);
     const refusal =
       spec?.deliver === 'attachment'

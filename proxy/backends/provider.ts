@@ -55,19 +55,19 @@ export async function becomeFileSystem(
 function explain({ code, message }: { readonly code: number; readonly message: string }): Unusable {
   if (/already the session filesystem provider/i.test(message)) {
     return {
-      reason: 'this CLI server has a session file system already, of another Skyport or of this one before it lost the connection or was restarted: restart the CLI server',
+      reason: 'the CLI server has a session file system already, of another Skyport, or of this one before it was restarted or lost its connection: restart the CLI server',
       cure: 'restart',
     };
   }
   if (/sessions are active/i.test(message)) {
     return {
-      reason: 'this CLI server has sessions loaded that do not come from this Skyport, so it takes no session file system: end them, or restart the CLI server',
+      reason: 'the CLI server has sessions loaded, of somebody else or from before this Skyport was restarted or lost its connection, and so takes no session file system: restart the CLI server',
       cure: 'restart',
     };
   }
   if (code === METHOD_NOT_FOUND) {
     return {
-      reason: 'this CLI server is too old for sessions.state: skyport, it knows no sessionFs.setProvider: upgrade it, or set sessions.state to server',
+      reason: 'the CLI server is too old for sessions.state: skyport, it knows no sessionFs.setProvider: upgrade it, or set sessions.state to server',
       cure: 'upgrade',
     };
   }
@@ -82,7 +82,7 @@ const NOWHERE = 'skyport-asks-where-this-server-works';
 /**
  * No method tells a server's working directory before there is a session, and `initialCwd` must be
  * absolute. But the refusal to install a plugin from a relative path that does not exist names the whole
- * path (measured, runtime 1.0.85), and asking so changes nothing.
+ * path (measured, runtime 1.0.85), and asking so leaves nothing but an empty lock file in the server's home.
  */
 async function workingDirectoryOf(link: Link, timeout: number): Promise<string> {
   const answer = await link.call('plugins.install', { source: `./${NOWHERE}` }, timeout);

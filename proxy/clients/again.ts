@@ -21,11 +21,25 @@ const SETTINGS: ReadonlySet<string> = new Set([
 
 const SENDS: ReadonlySet<string> = new Set(['session.send', 'session.sendMessages']);
 
+/** How the last part of the names of answers to prompts begins. */
+const ANSWERS = 'handlePending';
+
+export function isAnswer({ name }: MethodSpec): boolean {
+  return name.includes(`.${ANSWERS}`);
+}
+
+/** An answer to a prompt is kept until its turn is over: the next server may have to be told it again. */
+export function rememberAnswer(ask: Ask, session: Session): void {
+  const params = ask.params();
+  const { requestId } = params;
+  if (typeof requestId === 'string') session.journal?.answers.set(requestId, { method: ask.spec.name, params });
+}
+
 /** True for a call that may be made once more. @param order as the call is ordered, with its parameters */
 export function isRepeatable({ name, order: usual }: MethodSpec, order: string): boolean {
   const last = name.slice(name.lastIndexOf('.') + 1);
   if (SENDS.has(name)) return order === 'write';
-  return (usual === 'none' && READS.test(last)) || last.startsWith('handlePending') || SETTINGS.has(name) || isAmendment(name);
+  return (usual === 'none' && READS.test(last)) || last.startsWith(ANSWERS) || SETTINGS.has(name) || isAmendment(name);
 }
 
 /**

@@ -8,6 +8,7 @@ import { sessionIdsIn } from '../guard/carriers.js';
 import { channels } from '../channels.js';
 import type { Ask } from './ask.js';
 import { settled } from './passage.js';
+import { answerStoredOfMany } from './stored.js';
 
 /** Milliseconds that one backend has; the others' results do not wait longer for it. */
 const DEADLINE = 10_000;
@@ -29,6 +30,7 @@ export function fanOut(ask: Ask): Refusal | undefined {
   const owns = OWN_ONLY.has(spec.name)
     ? (id: string) => client.owns(directory.get(id))
     : (id: string) => client.access(directory.get(id)) !== undefined;
+  if (client.services.stored && answerStoredOfMany(ask, client.services.stored, owns)) return undefined;
   const names = pool.names().filter((name) => pool.get(name)?.up);
   const plan = planFanout(spec, params, owns, (id) => directory.get(id)?.backend, names);
   gather(ask, plan).then(

@@ -118,6 +118,7 @@ async function restoreOne(services: Services, attachment: Attachment): Promise<R
     if (isRefusal(backend)) return backend;
     const place = await services.places.take(session);
     if (isRefusal(place)) return place;
+    if (!session.primary) await services.recovery?.tidy(session);
     const refusal = await restoreOn(attachment, backend).finally(place);
     tried.add(backend.name);
     const again = refusal && services.moves && !session.primary && tried.size < MOST_TRIES && session.budget.take();

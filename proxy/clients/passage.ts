@@ -13,7 +13,7 @@ import type { Session } from '../sessions/session.js';
 import { channels } from '../channels.js';
 import { frameOf, type Frame } from '../wire/frame.js';
 import { peek, type Peek } from '../wire/peek.js';
-import { follow, isRepeatable } from './again.js';
+import { follow, isAnswer, isRepeatable, rememberAnswer } from './again.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
 import { changeOf, home, isAsleep, readable, restore } from './loading.js';
@@ -27,8 +27,10 @@ export function passOn(ask: Ask, session: Session): undefined {
   session.seenAt = Date.now();
   if (spec.order !== 'none') session.stirred = true;
   // A read that overtakes the create of its session would find nothing.
+  const line = (): void => ask.line(session, order === 'none' ? 'long' : order, () => send(ask, session));
   if (order === 'none' && !session.creating) send(ask, session);
-  else ask.line(session, order === 'none' ? 'long' : order, () => send(ask, session));
+  else if (spec.opensTurn) ask.client.services.writers.admit(ask, session, line);
+  else line();
   return undefined;
 }
 
@@ -85,6 +87,7 @@ function outlive(ask: Ask, session: Session): void {
   const { spec } = ask;
   if (spec.name === 'session.abort' && session.turn.open) session.journal!.aborting = true;
   if (!isRepeatable(spec, orderOf(spec, ask.scan.paramKeys))) return;
+  if (isAnswer(spec)) rememberAnswer(ask, session);
   const again = (): void => send(ask, session);
   const asItIs = follow(ask, session, again) ?? again;
   ask.again = () => {

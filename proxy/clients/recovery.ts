@@ -12,10 +12,11 @@ import { setImmediate as afterwards } from 'node:timers/promises';
 import { isRefusal, type Refusal } from '../protocol/errors.js';
 import { channels } from '../channels.js';
 import type { SessionLink } from '../sessions/attachment.js';
-import type { Send } from '../sessions/journal.js';
+import type { Answered, Send } from '../sessions/journal.js';
 import { idleEvent } from '../sessions/lost-turn.js';
 import type { Session } from '../sessions/session.js';
-import { messagesIn, readHistory, tailOf, type History, type TurnTail } from '../state/history.js';
+import { messagesIn, tailOf, type TurnKind } from '../state/history.js';
+import { completed, interruptions, withoutAnswers } from '../state/repair.js';
 import { FileFault, type SessionFiles } from '../store/session-files.js';
 import { changeOf, home, rebind, restore } from './loading.js';
 import type { Services } from './services.js';
@@ -53,22 +54,28 @@ export class Recovery {
     return true;
   }
 
-  private async recover(session: Session): Promise<TurnTail | 'failed'> {
+  private async recover(session: Session): Promise<TurnKind | 'failed'> {
     // Everybody who was attached hears of the loss first, and the pool of the server's end.
     await afterwards();
     // Somebody's link broke, not the server: the turn goes on for the others.
     if (session.primary) return (await restore(this.services, session)) ? 'failed' : 'none';
     if (await session.alone(() => this.bind(session))) return 'failed';
-    const history = await this.complete(session);
-    const lost = session.journal!.settle(messagesIn(history.events));
-    const { kind, repeated } = session.journal!.aborting ? { kind: 'complete' as const, repeated: [] } : tailOf(history.events);
-    session.revival = { continuePendingWork: kind === 'prompt', hush: kind === 'model' ? repeated : [] };
+    const { kind, lost, answers } = await this.repair(session);
     if (await restore(this.services, session)) return 'failed';
     const link = linkOf(session);
     // Its clients have all left meanwhile.
     if (!link) return 'complete';
-    if (!(await this.goOn(session, link, kind, lost))) return 'failed';
+    if (kind === 'model' || kind === 'tool') if (!(await askAgain(session, link))) return 'failed';
+    for (const { method, params } of answers) await link.call(method, params, DEADLINE);
+    for (const send of lost) if (!(await sendAgain(session, link, send))) return 'failed';
+    const over = (kind === 'none' || kind === 'complete') && lost.length === 0;
+    if (over && !session.turn.sending) endTurn(session);
     return kind;
+  }
+
+  /** Completes the history of a session that lost its server while nothing ran on it; before it is loaded again. */
+  async tidy(session: Session): Promise<void> {
+    if (session.journal?.dirty) await this.repair(session);
   }
 
   /** To another backend, or to the next life of its own: either way with a higher epoch. */
@@ -79,33 +86,37 @@ export class Recovery {
     return session.epoch === epoch ? rebind(this.services, session, backend.name) : undefined;
   }
 
-  /** Writes what was seen and not stored, and gives the whole. */
-  private async complete(session: Session): Promise<History> {
+  /**
+   * Makes the history what it would be had the server died a moment later: with all that it has told,
+   * and without a tool that is neither running nor done. Decides how the session is loaded again.
+   */
+  private async repair(session: Session): Promise<{ kind: TurnKind; lost: Send[]; answers: Answered[] }> {
+    const journal = session.journal!;
     const lease = { sessionId: session.id, epoch: session.epoch };
     const text = await this.files.readFile(session.id, HISTORY).catch((error: unknown) => {
       if (error instanceof FileFault && error.code === 'ENOENT') return '';
       throw error;
     });
-    const stored = readHistory(text);
-    const known = new Set<unknown>(stored.events.map(({ id }) => id));
-    const missing = session.journal!.missing(known, stored.events.some(({ type }) => type === 'system.message'));
-    const torn = stored.whole.length < text.length || (text !== '' && !text.endsWith('\n'));
-    const before = stored.whole === '' || stored.whole.endsWith('\n') ? stored.whole : `${stored.whole}\n`;
-    const added = missing.map((line) => `${line}\n`).join('');
-    if (torn) await this.files.writeFile(lease, HISTORY, before + added);
-    else if (added !== '') await this.files.appendFile(lease, HISTORY, added);
-    session.journal!.saved();
-    if (added !== '') session.stored();
-    return added === '' ? stored : readHistory(before + added);
+    let history = completed(text, (known, prompted) => journal.missing(known, prompted));
+    const lost = journal.settle(messagesIn(history.events));
+    const tail = tailOf(history.events);
+    const answers = tail.answered.flatMap((requestId) => journal.answers.get(requestId) ?? []);
+    history = withoutAnswers(history, tail.answered);
+    const ended = interruptions(history, tail.interrupted);
+    history = completed(history.text + ended.map((line) => `${line}\n`).join(''), () => []);
+    if (!history.text.startsWith(text) || (text !== '' && !text.endsWith('\n'))) await this.files.writeFile(lease, HISTORY, history.text);
+    else if (history.text.length > text.length) await this.files.appendFile(lease, HISTORY, history.text.slice(text.length));
+    journal.saved();
+    if (history.events.length > 0) session.stored();
+    for (const line of ended) for (const attachment of session.attachments) attachment.tell(eventText(session.id, line));
+    const kind = journal.aborting ? 'complete' : tail.kind;
+    if (session.recovering) session.revival = { continuePendingWork: kind === 'prompt', hush: tail.repeated };
+    return { kind, lost, answers };
   }
+}
 
-  private async goOn(session: Session, link: SessionLink, kind: TurnTail, lost: readonly Send[]): Promise<boolean> {
-    if ((kind === 'model' || kind === 'tool') && !(await askAgain(session, link))) return false;
-    for (const send of lost) if (!(await sendAgain(session, link, send))) return false;
-    const over = (kind === 'none' || kind === 'complete') && lost.length === 0;
-    if (over && !session.turn.sending) endTurn(session);
-    return true;
-  }
+function eventText(sessionId: string, line: string): string {
+  return `{"jsonrpc":"2.0","method":"session.event","params":{"sessionId":${JSON.stringify(sessionId)},"event":${line}}}`;
 }
 
 function linkOf(session: Session): SessionLink | undefined {

@@ -17,6 +17,7 @@ import { create, detach, resume, remove } from './life.js';
 import { answerLocally } from './local.js';
 import { fanOut } from './fanout.js';
 import { fork, passOn, passToAny } from './passage.js';
+import { answerStored } from './stored.js';
 
 /** @param frame not kept after the call, unless the request has to wait */
 export function dispatch(client: Client, frame: Frame, scanned: Scan): void {
@@ -75,6 +76,9 @@ function onSession(ask: Ask, spec: MethodSpec): Refusal | undefined {
   if (access === 'reader' && spec.life === 'resume') rewrite(ask, readerResume(ask.params()));
   const refusal = ownsAll(ask, spec, session) ?? permit(ask, session.owner);
   if (refusal) return refusal;
+  const { stored } = client.services;
+  const answered = stored && answerStored(ask, stored, session);
+  if (answered) return answered === true ? undefined : answered;
   switch (spec.life) {
     case 'resume':
       return resume(ask, session);

@@ -6,7 +6,10 @@ import type { LoginThrottle } from '../identity/throttle.js';
 import type { Directory } from '../sessions/directory.js';
 import type { Places } from '../sessions/places.js';
 import type { Sharing } from '../sessions/shares.js';
+import type { Recovery } from './recovery.js';
 import type { Roster } from './roster.js';
+import type { Stored } from './stored.js';
+import type { Writers } from './writers.js';
 
 export interface Limits {
   readonly max_frame: number;
@@ -22,6 +25,7 @@ export interface Services {
   readonly places: Places;
   readonly pool: Pool;
   readonly roster: Roster;
+  readonly writers: Writers;
   readonly throttle: LoginThrottle;
   /** These are replaced by a reload; read them anew at each use. */
   authenticator: Authenticator;
@@ -32,6 +36,10 @@ export interface Services {
   linger: number;
   /** A session may be loaded on any backend, not only on the one that it was created on. */
   readonly moves: boolean;
+  /** Set where Skyport keeps the sessions' files: what servers answer from their disks is then its to answer. */
+  readonly stored?: Stored;
+  /** Takes up the turns of dead servers, where Skyport keeps the state. */
+  recovery?: Recovery;
   /** Set once shutting down has begun: no new sessions or turns. */
   draining: boolean;
   /** Makes the directory that the guard has chosen for a user, where Skyport may (managed servers). */

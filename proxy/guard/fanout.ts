@@ -130,13 +130,13 @@ function listed(params: Fields, results: unknown[], owns: Owns): unknown {
   return { sessions: all.map((entry, index) => (index < limit ? entry : basic(entry))) };
 }
 
-/** Measured: the newest session of the same directory, else the newest of all. */
+/** Measured: the newest session of the same repository, best of the same branch; then of the same directory; then of all. */
 function mostRelevant(all: readonly Entry[], context: unknown): Entry | undefined {
   if (!isFields(context)) return all[0];
-  const same = (name: string) => (entry: Entry) =>
+  const same = (entry: Entry, name: string): boolean =>
     context[name] !== undefined && isFields(entry['context']) && entry['context'][name] === context[name];
-  for (const name of ['cwd', 'gitRoot', 'repository']) {
-    const match = all.find(same(name));
+  for (const names of [['repository', 'branch'], ['repository'], ['gitRoot'], ['cwd']]) {
+    const match = all.find((entry) => names.every((name) => same(entry, name)));
     if (match !== undefined) return match;
   }
   return all[0];

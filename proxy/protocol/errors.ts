@@ -137,6 +137,11 @@ export const ERRORS = {
     meaning: 'A share of the session was taken away, or the role or rule that gave access. Clients that had it attached get a `session.error` event with this name; from then on the session does not exist for them.',
     remedy: 'Ask the owner of the session or the operator.',
   },
+  SKYPORT_SESSION_IN_USE: {
+    code: -32065, side: 'client', retryable: true, message: 'Session is in use',
+    meaning: 'A turn of another client runs on the session; the message names its user. With `sessions.writers: reject` a second writer is refused at once, with `queue` after it has waited for `sessions.writers_wait`, or when too many messages wait already. The message was not passed on.',
+    remedy: 'Send it again when the turn is over: the `session.idle` event tells.',
+  },
   SKYPORT_TOO_MANY_CLIENTS: {
     code: -32060, side: 'proxy', retryable: true, message: 'Too many clients',
     meaning: '`limits.clients` connections are open.',

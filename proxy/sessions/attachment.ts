@@ -200,7 +200,8 @@ export class Attachment {
 
   onEvent(frame: Frame, peek: Peek): void {
     if (this.state === 'detaching' || this.state === 'dozing') return;
-    if (!this.hush.hides(peek.eventType)) this.client?.deliverEvent(frame);
+    const withheld = peek.eventType === 'session.idle' && this.session.turnLock?.withholds(this.client, frame) === true;
+    if (!this.hush.hides(peek.eventType) && !withheld) this.client?.deliverEvent(frame);
     if (this.session.primary === this) this.session.observe(peek.eventType, frame);
     else this.follow(peek.eventType);
   }

@@ -17,44 +17,87 @@ const DEADLINE = 10_000;
 
 /** True when nothing would be lost by unloading it, as far as Skyport itself can see. */
 export function isQuiet(session: Session): boolean {
-  if (session.creating || session.deleted || session.dozing || session.turn.open) return false;
-  if (session.order.length > 0 || session.calls > 0 || session.prompts.size > 0 || session.residues.size > 0) return false;
+  return !session.dozing && session.order.length === 0 && session.residues.size === 0 && isStill(session);
+}
+
+/** As `isQuiet`, and also when Skyport has closed it to calls, or somebody who has detached has left something on the server. */
+function isStill(session: Session): boolean {
+  return !session.deleted && session.resident && workOf(session) === undefined;
+}
+
+/** What keeps a loaded session from being unloaded, as far as Skyport itself can see; undefined when nothing does. */
+export function workOf(session: Session): string | undefined {
+  if (session.creating) return 'it is being created';
+  if (session.turn.open) return 'a turn runs';
+  if (session.prompts.size > 0 || session.attachments.some((a) => a.needsClient)) return 'a prompt waits for its answer';
+  if (session.calls > 0) return 'a call is not answered yet';
   const awake = session.attachments.filter((a) => a.state !== 'lost');
-  return awake.length > 0 && awake.every((a) => a.state === 'attached' && a.recipe && a.client && !a.reattaching && !a.needsClient);
+  const settled = awake.every((a) => a.state === 'attached' && a.recipe && a.client && !a.reattaching);
+  return settled ? undefined : 'a client is attaching or leaving';
 }
 
 /**
+ * Only when nobody needs it meanwhile.
  * @returns false when the session is not idle after all, or its server would not let it go
  */
 export async function hibernate(session: Session): Promise<boolean> {
   const link = session.primary?.link;
   if (!link || !isQuiet(session)) return false;
   if (!(await isIdleThere(session, link)) || !isQuiet(session)) return false;
-  const asleep = detachAll(session);
-  session.dozing = asleep.then(() => undefined);
-  const done = await asleep;
-  session.dozing = undefined;
-  return done;
+  return closed(session, () => detachAll(session));
+}
+
+/**
+ * For a session that has to leave its server: its calls wait from now on, so that one that is never
+ * left alone for long goes as well. What somebody who has detached had left on the server goes with it.
+ * @param next done when it is unloaded, before the calls that wait bring it back
+ * @returns false when it is at work, here or there
+ */
+export async function vacate(session: Session, next: () => Promise<unknown> = () => Promise.resolve()): Promise<boolean> {
+  const link = session.primary?.link;
+  if (!link || session.dozing || session.order.length > 0 || !isStill(session)) return false;
+  return closed(session, async () => {
+    const others = session.attachments.filter((a) => a.live && a.link !== link).map((a) => a.link);
+    // Each link's answer comes after all that the server has said on it: nobody misses the end of a turn.
+    const [idle] = await Promise.all([isIdleThere(session, link), ...others.map((other) => other && isBusyThere(session, other))]);
+    if (!idle || !isStill(session) || !(await detachAll(session))) return false;
+    for (const residue of session.residues) residue.clearResidue(session);
+    session.residues.clear();
+    await next();
+    return true;
+  });
+}
+
+/** Calls that come while the task runs wait: writes in the session's order, reads for `session.dozing`. */
+async function closed(session: Session, task: () => Promise<boolean>): Promise<boolean> {
+  const ticket = session.order.enter('write', () => undefined);
+  const done = task();
+  session.dozing = done.then(() => undefined, () => undefined);
+  try {
+    return await done;
+  } finally {
+    session.dozing = undefined;
+    session.order.leave(ticket);
+  }
 }
 
 async function detachAll(session: Session): Promise<boolean> {
-  // Writes that come now wait behind this one; reads wait for `session.dozing`.
-  const ticket = session.order.enter('write', () => undefined);
   const attachments = session.attachments.filter((a) => a.state === 'attached');
   for (const attachment of attachments) attachment.doze();
+  session.journal?.ghosts.expect('session.shutdown');
   let done = true;
   for (const attachment of attachments) {
     const { link } = attachment;
     const answer = await link?.call('session.detach', { sessionId: session.id }, DEADLINE);
     if (succeeded(answer)) {
-      if (link && attachment === attachments.at(-1)) await noteUnload(session, link);
+      if (link && !session.journal && attachment === attachments.at(-1)) await noteUnload(session, link);
       attachment.asleep();
     } else {
       attachment.wake();
       done = false;
     }
   }
-  session.order.leave(ticket);
+  session.journal?.ghosts.forget('session.shutdown');
   return done;
 }
 
@@ -71,15 +114,20 @@ async function noteUnload(session: Session, link: SessionLink): Promise<void> {
 }
 
 async function isIdleThere(session: Session, link: SessionLink): Promise<boolean> {
-  const ask = async (method: string): Promise<Record<string, unknown> | undefined> => {
-    const answer = await link.call(method, { sessionId: session.id }, DEADLINE);
-    return isRefusal(answer) || !answer.ok ? undefined : ((answer.result ?? {}) as Record<string, unknown>);
-  };
-  const [activity, queue, schedule] = await Promise.all([
-    ask('session.metadata.activity'), ask('session.queue.pendingItems'), ask('session.schedule.list'),
+  const [busy, queue, schedule] = await Promise.all([
+    isBusyThere(session, link), ask(session, link, 'session.queue.pendingItems'), ask(session, link, 'session.schedule.list'),
   ]);
-  if (!activity || !queue || !schedule) return false;
-  return activity['hasActiveWork'] === false && empty(queue) && empty(schedule);
+  return !busy && queue !== undefined && empty(queue) && schedule !== undefined && empty(schedule);
+}
+
+async function isBusyThere(session: Session, link: SessionLink): Promise<boolean> {
+  const activity = await ask(session, link, 'session.metadata.activity');
+  return activity?.['hasActiveWork'] !== false;
+}
+
+async function ask(session: Session, link: SessionLink, method: string): Promise<Record<string, unknown> | undefined> {
+  const answer = await link.call(method, { sessionId: session.id }, DEADLINE);
+  return isRefusal(answer) || !answer.ok ? undefined : ((answer.result ?? {}) as Record<string, unknown>);
 }
 
 /** No list in it has an entry. */

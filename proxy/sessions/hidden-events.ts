@@ -25,6 +25,14 @@ export class HiddenEvents {
     return this.ids.size > 0;
   }
 
+  has(id: unknown): boolean {
+    return this.ids.has(id);
+  }
+
+  add(id: string): void {
+    this.ids.add(id);
+  }
+
   /** @param last the newest events of the history, right after the session was unloaded */
   note(last: readonly StoredEvent[]): void {
     for (const { id, type } of last) if (type === 'session.shutdown') this.ids.add(id);

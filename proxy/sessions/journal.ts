@@ -7,6 +7,7 @@
  * Besides, the sends that a server has accepted and not begun yet: they live in its memory only.
  */
 import type { Frame } from '../wire/frame.js';
+import { Ghosts } from './ghosts.js';
 import type { StoredEvent } from './hidden-events.js';
 
 /** An event that a server stores. */
@@ -26,12 +27,18 @@ export interface Send {
   messageId: string | undefined;
 }
 
+/** A client's answer to a prompt, which its server has taken. */
+export interface Answered {
+  readonly method: string;
+  readonly params: Record<string, unknown>;
+}
+
 /** Types that are never stored (session-events schema: `ephemeral` is always true). The streamed ones are what matters. */
 const EPHEMERAL: ReadonlySet<string> = new Set([
   'assistant.message_delta', 'assistant.message_start', 'assistant.reasoning_delta', 'assistant.streaming_delta',
   'assistant.tool_call_delta', 'assistant.idle', 'assistant.intent', 'assistant.usage', 'session.idle', 'session.usage_info',
   'session.tools_updated', 'session.title_changed', 'pending_messages.modified', 'tool.execution_partial_result',
-  'tool.execution_progress', 'external_tool.completed',
+  'tool.execution_progress',
 ]);
 
 /** Bytes of events that are kept for a server that stores nothing any more. */
@@ -40,24 +47,33 @@ const MOST = 32 * 1_048_576;
 const EVENT = ',"event":';
 
 export class Journal {
+  readonly ghosts = new Ghosts();
   private unsaved: Line[] = [];
   private bytes = 0;
   private readonly sends: Send[] = [];
+  /** Answers of this turn, by request id: a server stores that there was one, and what it was only with the result. */
+  readonly answers = new Map<string, Answered>();
   /** A client has asked for the end of the turn: nobody wants it completed. */
   aborting = false;
   /** Messages that were seen to begin before the answer that names them. */
   private begun: string[] = [];
 
-  /** An event has come from the server; it may be stored later. */
-  see(type: string, frame: Frame): void {
-    if (EPHEMERAL.has(type)) return;
+  /**
+   * An event has come from the server; it may be stored later.
+   * @returns the id of one that is there only because the session was moved
+   */
+  see(type: string, frame: Frame): string | undefined {
+    if (type === 'session.idle') this.idle();
+    if (EPHEMERAL.has(type)) return undefined;
     const text = frame.buffer.toString('utf8', frame.body, frame.end);
     const line = lineOf(type, text);
-    if (!line || this.unsaved.at(-1)?.id === line.id) return;
+    if (!line || this.unsaved.at(-1)?.id === line.id) return undefined;
+    if (this.ghosts.meet(line)) return line.id;
     this.unsaved.push(line);
     this.bytes += line.text.length;
     while (this.bytes > MOST) this.bytes -= this.unsaved.shift()!.text.length;
     if (type === 'user.message') this.began(messageIdOf(line.text));
+    return undefined;
   }
 
   /** The server has appended this to the history. Appends come in order: what was before its last event is stored, or never will be. */
@@ -129,6 +145,11 @@ export class Journal {
     return lost;
   }
 
+  /** Something was seen that is not stored. */
+  get dirty(): boolean {
+    return this.unsaved.length > 0;
+  }
+
   /** Nothing of it is missing in the history any more. */
   saved(): void {
     this.unsaved = [];
@@ -138,9 +159,14 @@ export class Journal {
   /** Nobody is attached any more. */
   clear(): void {
     this.saved();
+    this.idle();
     this.begun = [];
     this.sends.splice(0);
+  }
+
+  private idle(): void {
     this.aborting = false;
+    this.answers.clear();
   }
 
   private began(messageId: string | undefined): void {

@@ -53,6 +53,7 @@ export async function reattach(attachment: Attachment, link: SessionLink): Promi
   }
   Object.assign(resume, session.amendments.resumeParams(), attachment.access === 'reader' ? onlookerParams(session, attachment) : {});
   if (unloaded) attachment.hush.begin(session.revival?.hush);
+  if (pending) session.journal?.ghosts.expect('session.resume');
   let answer = await link.call('session.resume', resume, RESUME_DEADLINE);
   // A reader makes no sessions: one of his would be without its owner's directory.
   const makes = session.turns === 0 && attachment.access !== 'reader';

@@ -11,6 +11,7 @@ import { WriteOrder } from './order.js';
 import { Prompts } from './prompts.js';
 import { RetryBudget } from './retry-budget.js';
 import { Turn, type TurnOutcome } from './turn.js';
+import type { TurnLock } from './turn-lock.js';
 
 /**
  * busy: a turn is open; lingering: one is open for a client that vanished; lost: its server went away
@@ -55,6 +56,8 @@ export class Session {
   readonly order = new WriteOrder();
   readonly amendments = new Amendments();
   readonly turn: Turn;
+  /** Whose turn it is, from a client's first send on; undefined where all may send at any time. */
+  turnLock: TurnLock | undefined;
   readonly prompts = new Prompts();
   /** Kept only where a dead server's turns are taken up by another one. */
   journal: Journal | undefined;
@@ -143,6 +146,7 @@ export class Session {
     if (wasPrimary && this.turn.open && next?.sawIdle) this.turn.seenIdle(false);
     // Nobody is attached: the server has killed the turn and unloaded the session (PROTOCOL: Sessions).
     if (!this.attachments.some((a) => a.live || a.link)) this.unloaded();
+    this.turnLock?.look();
     this.changed();
   }
 
@@ -180,7 +184,8 @@ export class Session {
 
   /** Follows the turn by the events of the primary attachment; only the rare ones, idle and prompts, are parsed. */
   observe(eventType: string | undefined, frame: Frame): void {
-    if (eventType !== undefined) this.journal?.see(eventType, frame);
+    const ghost = eventType === undefined ? undefined : this.journal?.see(eventType, frame);
+    if (ghost !== undefined) this.hidden.add(ghost);
     switch (eventType) {
       case 'user.message':
       case 'assistant.turn_start':
@@ -220,6 +225,7 @@ export class Session {
       attachment.link?.unwatch(this);
       if (attachment.state === 'held') void attachment.release();
     }
+    this.turnLock?.look();
   }
 }
 

@@ -3,10 +3,10 @@
  * the configuration for ids of a pattern (`sessions.shares`). Who is not named here has nothing.
  */
 import { stronger, type SharedAccess } from '../protocol/access.js';
-import type { Shares } from '../store/registry.js';
+import type { Shares as StoredShares } from '../store/registry.js';
 import type { Session } from './session.js';
 
-export type { Shares } from '../store/registry.js';
+export type Shares = StoredShares;
 
 /** Whom a share names. */
 export interface Sharers {

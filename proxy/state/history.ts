@@ -52,30 +52,42 @@ export function messagesIn(events: readonly HistoryEvent[]): string[] {
  *   none       there was none
  *   complete   it is over, or as good as: nobody waits for anything
  *   model      the model was asked, or about to be: it has to be asked (again)
- *   prompt     a permission or a tool of a client is waited for, and nothing else
+ *   prompt     a permission or a tool of a client is waited for
  *   tool       a built-in tool was running: whether it did its work is not known
  */
-export type TurnTail = 'none' | 'complete' | 'model' | 'prompt' | 'tool';
+export type TurnKind = 'none' | 'complete' | 'model' | 'prompt' | 'tool';
 
 export interface Tail {
-  readonly kind: TurnTail;
-  /** Types of events that the last step of the turn has had already, and will have again when the model is asked again. */
+  readonly kind: TurnKind;
+  /** Calls of built-in tools that were running, by id: the model is told that they were interrupted. */
+  readonly interrupted: readonly string[];
+  /** Requests for a client's tool that were answered, while the answer is not in the history: it has to be given again. */
+  readonly answered: readonly string[];
+  /** Types of events that come a second time when the model is asked again. */
   readonly repeated: readonly string[];
 }
+
+const NOTHING: Tail = { kind: 'none', interrupted: [], answered: [], repeated: [] };
+
+/** Without an effect outside the session: it is simply run again, and its client asked again. */
+const HARMLESS: ReadonlySet<unknown> = new Set(['ask_user']);
 
 /** @param events of the whole history, in order */
 export function tailOf(events: readonly HistoryEvent[]): Tail {
   const main = events.filter(({ agentId }) => agentId === undefined);
   const from = main.findLastIndex(({ type }) => type === 'user.message');
-  if (from < 0) return { kind: 'none', repeated: [] };
+  if (from < 0) return NOTHING;
   const turn = main.slice(from);
   const last = turn.findLast(({ type }) => ENDS.has(type) || STEPS.has(type));
-  if (last && ENDS.has(last.type)) return { kind: 'complete', repeated: [] };
-  const open = openCalls(turn);
-  if (open.running) return { kind: 'tool', repeated: [] };
-  if (open.asked) return { kind: 'prompt', repeated: [] };
-  if (last?.type === 'assistant.turn_end' && !wantsTools(turn)) return { kind: 'complete', repeated: [] };
-  return { kind: 'model', repeated: last?.type === 'assistant.turn_start' ? ['system.message', 'assistant.turn_start'] : ['system.message'] };
+  if (last && ENDS.has(last.type)) return { ...NOTHING, kind: 'complete' };
+  const { running, waiting, permission, answered } = openCalls(turn);
+  const found = { interrupted: running, answered, repeated: [] };
+  // A tool that is permitted now begins, as it had begun before the question.
+  if (waiting) return { ...found, kind: 'prompt', repeated: permission ? ['tool.execution_start'] : [] };
+  if (running.length > 0) return { ...found, kind: 'tool', repeated: ['system.message'] };
+  if (last?.type === 'assistant.turn_end' && !wantsTools(turn)) return { ...NOTHING, kind: 'complete' };
+  const begun = last?.type === 'assistant.turn_start';
+  return { ...found, kind: 'model', repeated: begun ? ['system.message', 'assistant.turn_start'] : ['system.message'] };
 }
 
 /** After these there is nothing to complete. */
@@ -87,31 +99,50 @@ const STEPS: ReadonlySet<string> = new Set([
   'tool.execution_complete', 'permission.requested', 'permission.completed', 'external_tool.requested',
 ]);
 
-/** The calls of tools that the model has asked for last, and that are not through. */
-function openCalls(turn: readonly HistoryEvent[]): { running: boolean; asked: boolean } {
-  const done = new Set(turn.filter(({ type }) => type === 'tool.execution_complete').map(({ data }) => data['toolCallId']));
-  const asked = new Set<unknown>();
-  const running = new Set<unknown>();
-  const prompts = new Map<unknown, unknown>();
+interface OpenCalls {
+  readonly running: string[];
+  readonly waiting: boolean;
+  readonly permission: boolean;
+  readonly answered: string[];
+}
+
+/** The calls of tools that are not through, and what they wait for. */
+function openCalls(turn: readonly HistoryEvent[]): OpenCalls {
+  const started = new Map<unknown, unknown>();
+  const external = new Map<unknown, unknown>();
+  const permissions = new Map<unknown, unknown>();
+  const replied = new Set<unknown>();
   for (const { type, data } of turn) {
+    const { requestId, toolCallId } = data;
     switch (type) {
       case 'tool.execution_start':
-        running.add(data['toolCallId']);
+        started.set(toolCallId, data['toolName']);
+        break;
+      case 'tool.execution_complete':
+        started.delete(toolCallId);
+        for (const [request, call] of external) if (call === toolCallId) external.delete(request);
         break;
       case 'external_tool.requested':
-        asked.add(data['toolCallId']);
+        external.set(requestId, toolCallId);
+        break;
+      case 'external_tool.completed':
+        replied.add(requestId);
         break;
       case 'permission.requested':
-        prompts.set(data['requestId'], (data['permissionRequest'] as { toolCallId?: unknown } | undefined)?.toolCallId);
+        permissions.set(requestId, (data['permissionRequest'] as { toolCallId?: unknown } | undefined)?.toolCallId);
         break;
       case 'permission.completed':
-        prompts.delete(data['requestId']);
+        permissions.delete(requestId);
         break;
     }
   }
-  for (const toolCallId of prompts.values()) asked.add(toolCallId);
-  const open = (ids: ReadonlySet<unknown>): unknown[] => [...ids].filter((id) => !done.has(id));
-  return { running: open(running).some((id) => !asked.has(id)), asked: open(asked).length > 0 };
+  const prompted = new Set([...external.values(), ...permissions.values()]);
+  return {
+    running: [...started].filter(([call, tool]) => !prompted.has(call) && !HARMLESS.has(tool)).map(([call]) => String(call)),
+    waiting: prompted.size > 0,
+    permission: permissions.size > 0,
+    answered: [...external.keys()].filter((request) => replied.has(request)).map(String),
+  };
 }
 
 /** The model's last answer asks for tools. */

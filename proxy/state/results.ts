@@ -10,6 +10,11 @@ export interface FsError {
   readonly message: string;
 }
 
+/** What is sent back: a result in the runtime's shape, or an error for a call that is not served. */
+export type Reply =
+  | { readonly result: object | null }
+  | { readonly error: { readonly code: number; readonly message: string } };
+
 export type Operation =
   | 'readFile' | 'writeFile' | 'appendFile' | 'exists' | 'stat' | 'mkdir' | 'readdir' | 'readdirWithTypes' | 'rm' | 'rename';
 
@@ -33,20 +38,20 @@ export function typed(entries: readonly FileEntry[]): object {
 
 const EPOCH = new Date(0).toISOString();
 
-/** The result of a call that failed. */
-export function failed(operation: Operation, error: FsError): object {
+/** The reply to a call that failed. */
+export function failed(operation: Operation, error: FsError): Reply {
   switch (operation) {
     case 'readFile':
-      return { content: '', error };
+      return { result: { content: '', error } };
     case 'exists':
-      // Has no place for an error (SessionFsExistsResult).
-      return { exists: false };
+      // Its result has no place for an error (SessionFsExistsResult), and "no" would be a lie that hides a history.
+      return { error: { code: -32603, message: error.message } };
     case 'stat':
-      return { isFile: false, isDirectory: false, size: 0, mtime: EPOCH, birthtime: EPOCH, error };
+      return { result: { isFile: false, isDirectory: false, size: 0, mtime: EPOCH, birthtime: EPOCH, error } };
     case 'readdir':
     case 'readdirWithTypes':
-      return { entries: [], error };
+      return { result: { entries: [], error } };
     default:
-      return error;
+      return { result: error };
   }
 }

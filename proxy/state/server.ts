@@ -15,14 +15,11 @@ import { channels } from '../channels.js';
 import { FileFault, type Lease, type SessionFiles } from '../store/session-files.js';
 import type { BackendIdentity, Leases } from './leases.js';
 import { leadsTo, placeOf, STATE_PATH } from './paths.js';
-import { content, DONE, failed, names, stat, typed, type FsError, type Operation } from './results.js';
-
-/** What is sent back: a result in the runtime's shape, or an error for a call that is not served. */
-export type Reply =
-  | { readonly result: object | null }
-  | { readonly error: { readonly code: number; readonly message: string } };
+import { content, DONE, failed, names, stat, typed, type FsError, type Operation, type Reply } from './results.js';
 
 export interface StateEvents {
+  /** What of an append to `/events.jsonl` goes into the history; the rest is there only because the session was moved. */
+  strip?(sessionId: string, content: string): string;
   /** Content was added to a session's `/events.jsonl` and is stored. */
   onAppend?(sessionId: string, path: string, content: string): void;
   /** A session's server could not do what it wanted: over quota, stale, or the store failed. */
@@ -77,16 +74,16 @@ export class StateServer {
       return Promise.resolve({ error: { code: -32601, message: `${method} is not served by this session file system` } });
     }
     const given = (typeof params === 'object' && params !== null ? params : {}) as Params;
-    return this.run(from, operation as Operation, given).then((result) => ({ result }));
+    return this.run(from, operation as Operation, given);
   }
 
-  private run(from: BackendIdentity, operation: Operation, params: Params): Promise<object | null> {
+  private run(from: BackendIdentity, operation: Operation, params: Params): Promise<Reply> {
     const { sessionId } = params;
-    if (typeof sessionId !== 'string') return gone(operation, unknown('sessionId is not a text'));
+    if (typeof sessionId !== 'string') return Promise.resolve(failed(operation, unknown('sessionId is not a text')));
     const lease = this.leases.leaseOf(sessionId, from);
     if (!lease) {
       this.tell(from, sessionId, 'not_bound', `#${from.incarnation}`);
-      return gone(operation, unknown(`Session ${sessionId} is not bound to this server: its files belong to another one, or to nobody`));
+      return Promise.resolve(failed(operation, unknown(NOT_BOUND)));
     }
     let outcome: Promise<object | null>;
     try {
@@ -94,7 +91,10 @@ export class StateServer {
     } catch (error) {
       outcome = Promise.reject(error);
     }
-    return outcome.catch((error: unknown) => failed(operation, this.errorOf(from, lease, error)));
+    return outcome.then(
+      (result) => ({ result }),
+      (error: unknown) => failed(operation, this.errorOf(from, lease, error)),
+    );
   }
 
   private carryOut(lease: Lease, operation: Operation, params: Params): Promise<object | null> {
@@ -126,7 +126,9 @@ export class StateServer {
     }
   }
 
-  private append(lease: Lease, path: string, added: string): Promise<null> {
+  private append(lease: Lease, path: string, given: string): Promise<null> {
+    const added = path === '/events.jsonl' ? (this.events.strip?.(lease.sessionId, given) ?? given) : given;
+    if (added === '' && given !== '') return Promise.resolve(DONE);
     return this.files.appendFile(lease, path, added).then(() => {
       if (path === '/events.jsonl') this.events.onAppend?.(lease.sessionId, path, added);
       return DONE;
@@ -196,14 +198,12 @@ export class StateServer {
   }
 }
 
+const NOT_BOUND = 'the session is not bound to this server: its files are another one\'s, or nobody\'s';
+
 const OUTSIDE = 'no such file or directory: only the session\'s state is kept here';
 
 function unknown(message: string): FsError {
   return { code: 'UNKNOWN', message };
-}
-
-function gone(operation: Operation, error: FsError): Promise<object> {
-  return Promise.resolve(failed(operation, error));
 }
 
 function text(value: unknown, name: string): string {

@@ -24,7 +24,7 @@ export interface Counted {
 /** Where the sessions of an owner are found. */
 export interface Holdings {
   /** Names of the sessions that this owner may have; others may be among them. */
-  sessionsOf(owner: string): string[];
+  sessionsOf(owner: string): Iterable<string>;
   /** Bytes of a session's files, counted on the disk; undefined if it is not there or not this owner's. */
   bytesOf(name: string, owner: string): number | undefined;
 }

@@ -26,7 +26,7 @@ export interface StoreEvents {
 }
 
 /** @param deadline as `performance.now()` counts; left out: `timeout` from now */
-export type Script = (keys: readonly string[], args: readonly (string | number)[], deadline?: number) => Promise<unknown>;
+export type Script = (keys: readonly string[], args: readonly (string | number | Buffer)[], deadline?: number) => Promise<unknown>;
 
 /** Milliseconds between two tries. */
 const PAUSE = 25;
@@ -215,7 +215,7 @@ export class RedisClient {
   }
 }
 
-type Call = (this: Redis | Cluster, ...args: (string | number)[]) => Promise<unknown>;
+type Call = (this: Redis | Cluster, ...args: (string | number | Buffer)[]) => Promise<unknown>;
 
 /** Redis can come to serve it by itself. */
 const PASSING = /^(LOADING|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|BUSY|UNBLOCKED)\b|^Too many Cluster redirections/;

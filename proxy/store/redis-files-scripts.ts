@@ -18,7 +18,8 @@ local base = string.sub(meta, 1, -2)
 local inodes = base .. 'i'
 local function dir(n) return base .. 'd:' .. n end
 local function piece(n, k) return base .. 'c:' .. n .. ':' .. k end
-local function int(n) return string.format('%.0f', n) end
+-- Minus zero would be no integer to Redis.
+local function int(n) return string.format('%.0f', n + 0) end
 local function clock()
   local t = redis.call('TIME')
   return int(tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000))
@@ -170,10 +171,16 @@ return done(0)
 const RM = `${WRITE}
 local no = refusal()
 if no then return no end
-if #ARGV < 6 then return { 'EINVAL' } end
 local at, type = walk(6, #ARGV)
 if not at then return ARGV[5] == '1' and type == 'ENOENT' and done(0) or { type } end
 if type == 'd' and ARGV[4] ~= '1' then return { 'EISDIR' } end
+if #ARGV < 6 then
+  -- The root itself stays, empty.
+  local freed = 0
+  for _, entry in ipairs(redis.call('HVALS', dir(at))) do freed = freed + drop(string.sub(entry, 2)) end
+  redis.call('UNLINK', dir(at))
+  return done(-freed)
+end
 local parent = walk(6, #ARGV - 1)
 redis.call('HDEL', dir(parent), ARGV[#ARGV])
 return done(-drop(at))
@@ -207,17 +214,17 @@ redis.call('HSET', dir(parent), ARGV[#ARGV], type .. at)
 return done(-freed)
 `;
 
-/** ARGV: epoch, owner. Gives the bytes that the session has. */
+/** ARGV: epoch, owner. Gives the bytes that the session has, its owner now and its owner before. */
 const FENCE = `${COMMON}
-local held = redis.call('HGET', meta, 'epoch')
-if not held then
+local held = redis.call('HMGET', meta, 'epoch', 'owner')
+if not held[1] then
   redis.call('HSET', meta, 'bytes', 0, 'next', 1)
   local now = clock()
   save('1', { type = 'd', size = 0, birth = now, mtime = now, pieces = 0, last = 0 })
 end
-if not held or tonumber(held) < tonumber(ARGV[1]) then redis.call('HSET', meta, 'epoch', ARGV[1]) end
-redis.call('HSET', meta, 'owner', ARGV[2])
-return tonumber(redis.call('HGET', meta, 'bytes'))
+if not held[1] or tonumber(held[1]) <= tonumber(ARGV[1]) then redis.call('HSET', meta, 'epoch', ARGV[1], 'owner', ARGV[2]) end
+local now = redis.call('HMGET', meta, 'bytes', 'owner')
+return { now[1], now[2], held[2] or now[2] }
 `;
 
 /** Gives the owner; nil for a session that is not known. */

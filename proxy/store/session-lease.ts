@@ -2,11 +2,10 @@
  * The lease of a session as it lies beside its files: which epoch may write, and whose session it is.
  * It is replaced at once: a crash leaves the one before or the new one.
  */
-import { constants, readFileSync, rename, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+import { FILE_MODE } from './modes.js';
 
 export interface StoredLease {
   /** The lowest that may write. */
@@ -19,7 +18,7 @@ export interface StoredLease {
 export function readLease(directory: string): StoredLease | 'none' | 'unreadable' {
   let text: string;
   try {
-    text = readFileSync(join(directory, 'lease.json'), { encoding: 'utf8', flag: (O_RDONLY | O_NOFOLLOW) as unknown as string });
+    text = readFileSync(join(directory, 'lease.json'), 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'none';
     throw error;
@@ -32,10 +31,19 @@ export function readLease(directory: string): StoredLease | 'none' | 'unreadable
   }
 }
 
-/** Resolves when the lease is in its place. Replacing one waits for the disk (session-tree.ts), so it is done by a thread. */
-export async function storeLease(directory: string, { epoch, owner }: StoredLease): Promise<void> {
+/** Stores the lease of a session that had none, or another owner. */
+export function storeLease(directory: string, lease: StoredLease): void {
+  renameSync(writeFresh(directory, lease), join(directory, 'lease.json'));
+}
+
+/** The same for one that had a lease: to replace it waits for the disk (replacement.ts), so a thread does it. */
+export async function replaceLease(directory: string, lease: StoredLease): Promise<void> {
+  await rename(writeFresh(directory, lease), join(directory, 'lease.json'));
+}
+
+function writeFresh(directory: string, { epoch, owner }: StoredLease): string {
   const fresh = join(directory, 'new');
   rmSync(fresh, { force: true });
-  writeFileSync(fresh, JSON.stringify({ epoch, owner }), { mode: 0o600, flag: (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW) as unknown as string });
-  await promisify(rename)(fresh, join(directory, 'lease.json'));
+  writeFileSync(fresh, JSON.stringify({ epoch, owner }), { mode: FILE_MODE, flag: 'wx' });
+  return fresh;
 }

@@ -6,38 +6,32 @@
  *       lease.json    who may write, and whose session it is (session-lease.ts)
  *       files/        the tree that the session sees
  *       new           a content before it has its name
- *       old/…         what a rename is replacing, under its own path
+ *       old/…         what is being replaced, under its own path (replacement.ts)
  *       gone-<n>      what is being deleted
  *       copied        a tree that is being copied here
  *
  * Everything but the first two is left over from a crash when it is found at opening. Symbolic links and
  * whatever else is neither file nor directory are never followed, opened or listed.
- *
- * Replacing. rename(2) over an existing file makes ext4 write the new content out first: about 1 ms during which
- * the event loop stands still, and a disk does some hundreds in a second. So the old file is moved aside to `old/`,
- * the new one takes its name, and the old one is deleted; between the first two steps nobody else has his turn, and
- * after a crash there the old one is put back. (A power cut may lose the last half minute, as it does of appends.)
  */
 import {
   appendFileSync, closeSync, constants, fstatSync, ftruncateSync, lstatSync, mkdirSync, openSync, readdirSync,
   readFileSync, renameSync, rmSync, unlinkSync, writeFileSync, type Stats,
 } from 'node:fs';
-import { copyFile, mkdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileFault, notAFile } from './disk-fault.js';
 import { readLarge } from './large-file.js';
+import { DIRECTORY_MODE, FILE_MODE } from './modes.js';
+import { putBack, replaceFile } from './replacement.js';
 import type { FileEntry, FileStat } from './session-files.js';
 import { mendLastLine } from './torn-line.js';
 import { directoriesAbove, isWithin } from './tree-path.js';
+import { bytesBelow, copyBelow } from './tree-walk.js';
 
-const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 /** O_NONBLOCK: opening a pipe that somebody put there would wait for ever. */
 const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
 const APPEND = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
-const MAKE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-
-const FILE_MODE = 0o600;
-export const DIRECTORY_MODE = 0o700;
 
 /** Bytes from which on a file is read by and by. */
 const LARGE = 1_048_576;
@@ -66,7 +60,9 @@ export class SessionTree {
   open(): void {
     const left = readdirSync(this.directory).filter((name) => !LASTING.has(name));
     mkdirSync(this.files, { recursive: true, mode: DIRECTORY_MODE });
-    if (left.includes('old')) this.putBack('');
+    if (left.includes('old')) {
+      putBack(join(this.directory, 'old'), (path) => (this.blockAbove(path) === undefined && !this.look(path) ? this.files + path : undefined));
+    }
     for (const name of left) rmSync(join(this.directory, name), { recursive: true, force: true });
     mendLastLine(join(this.files, HISTORY));
   }
@@ -77,7 +73,13 @@ export class SessionTree {
     const stat = this.existing(path, what);
     if (stat.isDirectory()) throw fileFault('EISDIR', what);
     const file = this.files + path;
-    return stat.size > LARGE ? readLarge(file, READ) : readFileSync(file, { encoding: 'utf8', flag: READ as unknown as string });
+    if (stat.size > LARGE) return readLarge(file, READ);
+    const fd = openSync(file, READ);
+    try {
+      return readFileSync(fd, 'utf8');
+    } finally {
+      closeSync(fd);
+    }
   }
 
   has(path: string): boolean {
@@ -117,8 +119,8 @@ export class SessionTree {
         this.makeAbove(path, what);
         const fresh = join(this.directory, 'new');
         try {
-          writeFileSync(fresh, content, { encoding: 'utf8', mode: FILE_MODE, flag: MAKE as unknown as string });
-          this.replace(fresh, path, before !== undefined);
+          writeFileSync(fresh, content, { encoding: 'utf8', mode: FILE_MODE, flag: 'wx' });
+          this.place(fresh, path, before !== undefined);
         } catch (error) {
           rmSync(fresh, { force: true });
           throw error;
@@ -184,7 +186,7 @@ export class SessionTree {
     if (!stat.isDirectory()) return { growth: stat.isFile() ? -stat.size : 0, make: () => unlinkSync(file) };
     if (!recursive) throw fileFault('EISDIR', what);
     return {
-      growth: -this.bytesBelow(file),
+      growth: -bytesBelow(file),
       make: () => {
         const gone = join(this.directory, `gone-${this.deleted++}`);
         renameSync(file, gone);
@@ -207,25 +209,25 @@ export class SessionTree {
     const replaces = to !== undefined && !to.isDirectory();
     return {
       growth: to?.isFile() ? -to.size : 0,
-      make: () => this.replace(this.files + src, dest, replaces),
+      make: () => this.place(this.files + src, dest, replaces),
     };
   }
 
   /** Bytes of all files. */
   count(): number {
-    return this.bytesBelow(this.files);
+    return bytesBelow(this.files);
   }
 
-  /** Copies all of another tree, in which nothing changes meanwhile, into this one, which is empty. */
-  async copyOf(other: SessionTree): Promise<void> {
+  /**
+   * Copies all of another tree, in which nothing changes meanwhile, to beside this one, which is empty;
+   * the change then puts it in place.
+   */
+  async copyOf(other: SessionTree): Promise<Change> {
     const copied = join(this.directory, 'copied');
-    try {
-      await copyBelow(other.files, copied);
-      // Takes the place of an empty directory, and of no other.
-      renameSync(copied, this.files);
-    } finally {
-      await rm(copied, { recursive: true, force: true });
-    }
+    await rm(copied, { recursive: true, force: true });
+    await copyBelow(other.files, copied);
+    // Takes the place of an empty directory, and of no other.
+    return { growth: other.count(), make: () => renameSync(copied, this.files) };
   }
 
   private look(path: string): Stats | undefined {
@@ -276,48 +278,9 @@ export class SessionTree {
     }
   }
 
-  /** Gives a path to a file that has another name now; see above. */
-  private replace(file: string, path: string, replaces: boolean): void {
-    const place = this.files + path;
-    if (!replaces) return renameSync(file, place);
-    const old = join(this.directory, 'old', path);
-    mkdirSync(dirname(old), { recursive: true, mode: DIRECTORY_MODE });
-    renameSync(place, old);
-    try {
-      renameSync(file, place);
-    } catch (error) {
-      renameSync(old, place);
-      throw error;
-    }
-    unlinkSync(old);
-  }
-
-  /** What a crash has kept from being replaced gets its name back. */
-  private putBack(path: string): void {
-    const aside = join(this.directory, 'old', path);
-    for (const entry of readdirSync(aside, { withFileTypes: true })) {
-      const below = `${path}/${entry.name}`;
-      if (entry.isDirectory()) this.putBack(below);
-      else if (this.blockAbove(below) === undefined && !this.look(below)) renameSync(join(aside, entry.name), this.files + below);
-    }
-  }
-
-  private bytesBelow(directory: string): number {
-    let bytes = 0;
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
-      const file = join(directory, entry.name);
-      if (entry.isDirectory()) bytes += this.bytesBelow(file);
-      else if (entry.isFile()) bytes += lstatSync(file).size;
-    }
-    return bytes;
-  }
-}
-
-async function copyBelow(from: string, to: string): Promise<void> {
-  await mkdir(to, DIRECTORY_MODE);
-  for (const entry of readdirSync(from, { withFileTypes: true })) {
-    const [source, target] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isDirectory()) await copyBelow(source, target);
-    else if (entry.isFile()) await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  /** Gives a file the name that it is to have. */
+  private place(file: string, path: string, replaces: boolean): void {
+    if (replaces) replaceFile(file, this.files + path, `${this.directory}/old${path}`, join(this.directory, 'old'));
+    else renameSync(file, this.files + path);
   }
 }

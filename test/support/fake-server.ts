@@ -177,6 +177,19 @@ export class FakeServer {
     });
   }
 
+  /** Sends a request on one connection. @returns where it went, in the form of `answers` */
+  askOn(number: number, method: string, params: object): { connection: number; id: number } {
+    const connection = this.connections.get(number)!;
+    const id = ++connection.lastId;
+    this.send(connection, { id, method, params });
+    return { connection: number, id };
+  }
+
+  /** Closes one connection. */
+  drop(number: number): void {
+    this.connections.get(number)?.socket.destroy();
+  }
+
   /** Waits for a request, past ones included. */
   async until(predicate: (request: FakeRequest) => boolean): Promise<FakeRequest> {
     for (;;) {

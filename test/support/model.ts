@@ -73,10 +73,10 @@ export class Model {
     return this.requests.filter((request) => request.prompt.includes(text));
   }
 
-  /** Waits until a request whose last user message contains the text has arrived. */
-  async asked(text: string): Promise<ModelRequest> {
+  /** Waits until the `count`th request whose last user message contains the text has arrived. */
+  async asked(text: string, count = 1): Promise<ModelRequest> {
     for (;;) {
-      const found = this.about(text)[0];
+      const found = this.about(text)[count - 1];
       if (found) return found;
       await new Promise<void>((resolve) => this.waiting.add(resolve));
     }

@@ -95,6 +95,7 @@ const MAY_KNOW: { readonly [room: string]: readonly string[] } = {
   'proxy/channels.ts': ['proxy/protocol'],
   'proxy/janitor.ts': ['proxy/channels.ts'],
   'proxy/settings.ts': ['config', 'proxy/backends', 'proxy/fleet', 'proxy/guard', 'proxy/identity', 'proxy/protocol', 'proxy/store'],
+  'proxy/sharing.ts': ['proxy/admin', 'proxy/clients', 'proxy/report.ts', 'proxy/sessions'],
   'proxy/report.ts': ['proxy/admin', 'proxy/backends', 'proxy/clients', 'proxy/fleet', 'proxy/observe', 'proxy/sessions'],
   'proxy/cli': ['config', 'proxy/admin', 'proxy/channels.ts', 'proxy/guard', 'proxy/identity', 'proxy/observe', 'proxy/package.ts', 'proxy/skyport.ts'],
   'proxy/demo': ['proxy/admin', 'proxy/cli', 'proxy/identity', 'proxy/observe'],

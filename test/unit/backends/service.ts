@@ -3,6 +3,7 @@ import net, { type Socket } from 'node:net';
 import { Backend, type BackendSettings } from '../../../proxy/backends/backend.js';
 import type { Link } from '../../../proxy/backends/link.js';
 import { PLAIN, profileOf, type Profile } from '../../../proxy/backends/profile.js';
+import type { SessionFileSystem } from '../../../proxy/backends/provider.js';
 import type { Refusal } from '../../../proxy/protocol/errors.js';
 import { Attachment } from '../../../proxy/sessions/attachment.js';
 import type { Session } from '../../../proxy/sessions/session.js';
@@ -25,6 +26,7 @@ export const SETTINGS: BackendSettings = {
 
 export class News {
   readonly downs: { readonly reason: string; readonly hung: boolean }[] = [];
+  readonly spent: string[] = [];
   readonly broadcasts: { readonly method: string; readonly control: boolean }[] = [];
   ups = 0;
 }
@@ -35,21 +37,24 @@ export interface Service {
   readonly fake: FakeServer;
 }
 
-export function newBackend(settings: Partial<BackendSettings> = {}): { backend: Backend; news: News } {
+export function newBackend(settings: Partial<BackendSettings> = {}, files?: SessionFileSystem): { backend: Backend; news: News } {
   const news = new News();
   const backend = new Backend('b1', 'static', { ...SETTINGS, ...settings }, {
     onBroadcast: (one, link, _frame, { method }) => news.broadcasts.push({ method, control: one.isControl(link) }),
     onUp: () => news.ups++,
     mayEject: () => true,
     onDown: (_backend, reason, hung) => news.downs.push({ reason, hung }),
-  });
+    onSpent: (_backend, reason) => news.spent.push(reason),
+  }, files);
   return { backend, news };
 }
 
-/** A backend that is up. */
-export async function serve(scope: Scope, settings: Partial<BackendSettings> = {}, options: FakeServerOptions = {}): Promise<Service> {
+/** A backend that is up. @param files makes Skyport its file system */
+export async function serve(
+  scope: Scope, settings: Partial<BackendSettings> = {}, options: FakeServerOptions = {}, files?: SessionFileSystem,
+): Promise<Service> {
   const fake = scope.own(await FakeServer.start(options));
-  const { backend, news } = newBackend(settings);
+  const { backend, news } = newBackend(settings, files);
   scope.after(() => backend.close('test over'));
   backend.setAddress({ host: '127.0.0.1', port: fake.port, token: options.token }, 'configured');
   // The connection on which the version was probed goes a moment later.

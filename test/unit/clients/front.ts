@@ -4,6 +4,7 @@ import { Pool, type StaticBackend } from '../../../proxy/backends/pool.js';
 import { listenTcp, type Bound } from '../../../proxy/clients/listeners.js';
 import { Roster } from '../../../proxy/clients/roster.js';
 import type { Limits, Services } from '../../../proxy/clients/services.js';
+import { Writers, type WriterRules } from '../../../proxy/clients/writers.js';
 import { Guard } from '../../../proxy/guard/guard.js';
 import { Authenticator, type Logins } from '../../../proxy/identity/authenticator.js';
 import { LoginThrottle, type FailureVerdict } from '../../../proxy/identity/throttle.js';
@@ -45,6 +46,9 @@ export interface FrontOptions {
   readonly as?: string;
   /** Do not wait for the server, and let the test start it. */
   readonly later?: boolean;
+  readonly writers?: WriterRules;
+  /** Of the wait for a turn, milliseconds. */
+  readonly now?: () => number;
 }
 
 export class Front {
@@ -67,6 +71,7 @@ export class Front {
     });
     this.services = {
       directory, pool, roster,
+      writers: new Writers(options.writers ?? { mode: 'queue', wait: 120_000 }, options.now),
       places: new Places(directory, () => undefined, () => undefined),
       throttle: new Impatient(),
       authenticator: new Authenticator(options.logins ?? { anonymous: 'alice' }),

@@ -65,7 +65,7 @@ describe('the JSON Schema', () => {
   });
 
   test.each(['fleet: { count: 65 }', 'fleets: {}', 'health: { interval: 2 }', 'health: { interval: 2sec }', 'routing: { policy: random }',
-    'backends: [{ name: a }]', 'guard: { open: { Admin: [] } }', 'store: { driver: redis }'])('refuses %s', (text) => {
+    'backends: [{ name: a }]', 'guard: { open: { Admin: [] } }', 'store: { driver: sqlite }', 'store: { prefix: "{a}" }'])('refuses %s', (text) => {
     expect(accepts(text)).toBe(false);
   });
 });

@@ -16,8 +16,8 @@ describe('a good file', () => {
       routing: { policy: 'sticky' },
       health: { interval: 2_000, timeout: 2_000, rise: 2, fall: 3, ejection: { base: 5_000, max: 300_000, errors: 5 }, slow_start: 10_000 },
       links: { base: 8, max: 32, idle_close: 60_000 },
-      sessions: { state: 'server', linger: 30_000 },
-      store: { driver: 'embedded' },
+      sessions: { state: 'skyport', quota: {}, linger: 30_000 },
+      store: { driver: 'embedded', prefix: 'skyport:', timeout: 3_000 },
       guard: { profile: 'tenant', open: {} },
       limits: {
         max_frame: 16_777_216, clients: 10_000, sessions_per_user: 100, requests_per_client: 1_024,
@@ -239,6 +239,28 @@ describe('what involves more than one key', () => {
     expect(errors).toEqual([expected]);
   });
 
+  test.each([
+    ['redis without a URL', '{ driver: redis }', 'store.driver: needs store.url ["redis"]'],
+    ['a URL without redis', '{ url: "redis://h" }', 'store.url: is only for the driver redis'],
+    ['sentinels without redis', '{ sentinel: { name: m, nodes: ["h:1"] } }', 'store.sentinel: is only for the driver redis'],
+    ['a cluster of sentinels', '{ driver: redis, url: "redis://h", sentinel: { name: m, nodes: ["h:1"] }, cluster: { nodes: ["h:2"] } }',
+      'store.cluster: excludes store.sentinel'],
+    ['a URL of something else', '{ driver: redis, url: "http://h" }', 'store.url: is not the URL of a Redis [a text]'],
+    ['a URL with a badly encoded password', '{ driver: redis, url: "redis://:100%@h" }', 'store.url: is not the URL of a Redis [a text]'],
+    ['a sentinel without a port', '{ driver: redis, url: "redis://h", sentinel: { name: m, nodes: ["h"] } }', 'store.sentinel.nodes[0]: is not host:port ["h"]'],
+  ])('%s', (_name, store, expected) => {
+    const errors = told(load(`${MINIMAL}store: ${store}\n`)).map((text) => text.replace(/^\S+ error /, ''));
+    expect(errors).toEqual([expected]);
+  });
+
+  test.each([
+    '"redis://10.0.0.9"', '"redis://:p%40ss@redis.example:6380/3"', '"rediss://user:pw@[::1]:6379"',
+  ])('redis at %s is taken as it is written', (url) => {
+    const { config, problems } = load(`${MINIMAL}store: { driver: redis, url: ${url}, ca_file: ca.pem, timeout: 1s }\n`);
+    expect(problems).toEqual([]);
+    expect(config?.store).toMatchObject({ driver: 'redis', url: JSON.parse(url), prefix: 'skyport:', timeout: 1_000, ca_file: expect.stringMatching(/^\/.*ca\.pem$/) });
+  });
+
   test('nothing to route to is an error', () => {
     expect(told(load('identity: { anonymous: local }\n'))).toEqual(['1:1 error : there is nothing to route to']);
     expect(told(load(''))).toContain('1:1 error : there is nothing to route to');
@@ -249,21 +271,10 @@ describe('what involves more than one key', () => {
 describe('values of later versions', () => {
   test.each([
     ['fleet: { count: 1, isolation: per_user }', 'fleet.isolation', 'shared'],
-    ['fleet: { count: 1 }\nstore: { driver: redis }', 'store.driver', 'embedded'],
-    ['fleet: { count: 1 }\nsessions: { state: skyport }', 'sessions.state', 'server'],
-    ['fleet: { count: 1 }\nsessions: { state: shared }', 'sessions.state', 'server'],
   ])('%j is an error that names what is allowed', (text, key, allowed) => {
     const { config, problems } = load(`identity: { anonymous: local }\n${text}\n`);
     expect(config).toBeUndefined();
     expect(problems).toMatchObject([{ key, message: 'is not available in this version', allowed, severity: 'error' }]);
-  });
-
-  test('keys without effect are warnings, and checked all the same', () => {
-    const good = load(`${MINIMAL}sessions: { max_active_per_backend: 200, idle_timeout: 30m, ttl: 30d, writers: queue }\n`);
-    expect(good.config?.sessions).toMatchObject({ max_active_per_backend: 200, idle_timeout: 1_800_000, ttl: 2_592_000_000, writers: 'queue' });
-    expect(good.problems.map((p) => [p.key, p.severity, p.message])).toEqual(
-      ['writers'].map((key) => [`sessions.${key}`, 'warning', 'is accepted but not in force in this version']));
-    expect(load(`${MINIMAL}sessions: { ttl: soon }\n`).config).toBeUndefined();
   });
 });
 

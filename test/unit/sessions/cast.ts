@@ -153,9 +153,9 @@ export function attach(session: Session, link: SessionLink, client: SessionClien
 }
 
 /** The server sends an event on the link of an attachment. */
-export function event(attachment: Attachment, type: string, data: object = {}): void {
+export function event(attachment: Attachment, type: string, data: object = {}, id = 'e'): void {
   message(attachment, 'onEvent', {
-    method: 'session.event', params: { sessionId: attachment.session.id, event: { type, data, id: 'e', timestamp: 't', parentId: null } },
+    method: 'session.event', params: { sessionId: attachment.session.id, event: { type, data, id, timestamp: 't', parentId: null } },
   });
 }
 

@@ -1,0 +1,66 @@
+/**
+ * Events that a server stores only because a session is moved or put to sleep: they never get into the
+ * history that Skyport keeps. Whatever follows one of them takes its parent, so that the chain of
+ * `parentId`s has no hole.
+ */
+
+/** Ids of ghosts that later events may still name as their parent. */
+const REMEMBERED = 64;
+
+interface Line {
+  readonly type?: unknown;
+  readonly id?: unknown;
+  readonly parentId?: unknown;
+}
+
+export class Ghosts {
+  private readonly expected = new Set<string>();
+  /** By id: the parent. */
+  private readonly parents = new Map<string, string | null>();
+
+  /** The next event of this type is one. */
+  expect(type: string): void {
+    this.expected.add(type);
+  }
+
+  /** It will not come any more. */
+  forget(type: string): void {
+    this.expected.delete(type);
+  }
+
+  /** Looks at an event of the server. @returns whether it is one of them */
+  meet(event: Line): boolean {
+    const { type, id, parentId } = event;
+    if (typeof type !== 'string' || typeof id !== 'string') return false;
+    if (this.parents.has(id)) return true;
+    if (!this.expected.delete(type)) return false;
+    const parent = typeof parentId === 'string' ? (this.parents.get(parentId) ?? parentId) : null;
+    this.parents.set(id, parent);
+    if (this.parents.size > REMEMBERED) this.parents.delete(this.parents.keys().next().value!);
+    return true;
+  }
+
+  /** What of these lines goes into the history; the very text when none of them is concerned. */
+  strip(content: string): string {
+    if (!this.concerned(content)) return content;
+    return content.split('\n').map((line) => this.stripLine(line)).filter((line) => line !== undefined).join('\n');
+  }
+
+  private concerned(content: string): boolean {
+    for (const type of this.expected) if (content.includes(type)) return true;
+    for (const id of this.parents.keys()) if (content.includes(id)) return true;
+    return false;
+  }
+
+  private stripLine(line: string): string | undefined {
+    let event: Line;
+    try {
+      event = JSON.parse(line) as Line;
+    } catch {
+      return line;
+    }
+    if (this.meet(event)) return undefined;
+    const parent = typeof event.parentId === 'string' ? this.parents.get(event.parentId) : undefined;
+    return parent === undefined ? line : line.replace(`"parentId":"${String(event.parentId)}"`, `"parentId":${JSON.stringify(parent)}`);
+  }
+}
