@@ -148,6 +148,15 @@ export interface BackendStateChange {
   reason: string;
 }
 
+/** A step of `skyport restart`. */
+export interface BackendRestart {
+  backend: string;
+  from: string;
+  to: string;
+  /** With `failed`. */
+  reason?: string;
+}
+
 export interface BackendLinkChange {
   backend: string;
   change: 'opened' | 'closed';
@@ -243,6 +252,7 @@ export const channels = {
   requestDone: new Channel<RequestDone>('request.done'),
   refusal: new Channel<Refused>('refusal'),
   backendState: new Channel<BackendStateChange>('backend.state'),
+  backendRestart: new Channel<BackendRestart>('backend.restart'),
   backendLink: new Channel<BackendLinkChange>('backend.link'),
   backendLine: new Channel<BackendLine>('backend.line'),
   backendUnusable: new Channel<BackendUnusable>('backend.unusable'),

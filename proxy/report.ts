@@ -5,7 +5,7 @@ import type { Pool } from './backends/pool.js';
 import type { Roster } from './clients/roster.js';
 import type { MemberStatus } from './fleet/member.js';
 import type { BackendSnapshot, SessionState as ReportedState, Snapshot } from './observe/snapshot.js';
-import type { Directory } from './sessions/directory.js';
+import { isUnused, type Directory } from './sessions/directory.js';
 import type { Session } from './sessions/session.js';
 import type { Sharing } from './sessions/shares.js';
 
@@ -18,6 +18,9 @@ export interface Sources {
   readonly startedAt: number;
   readonly ready: boolean;
   readonly draining: boolean;
+  /** Sessions can be loaded on any backend: a drained one has none. */
+  readonly moves: boolean;
+  readonly staying: (backend: Backend) => number;
   readonly version: string;
 }
 
@@ -58,19 +61,21 @@ export function describe(sources: Sources): Snapshot {
 }
 
 export function drainReport(snapshot: Snapshot, name: string): DrainReport {
-  const { state, draining, drained, sessionsBound, sessionsAttached, turnsOpen } = snapshot.backends.find(
+  const { state, draining, drained, sessionsBound, sessionsAttached, sessionsStaying, turnsOpen } = snapshot.backends.find(
     (backend) => backend.name === name,
   )!;
-  return { name, state, draining, drained, sessionsBound, sessionsAttached, turnsOpen };
+  return { name, state, draining, drained, sessionsBound, sessionsAttached, sessionsStaying, turnsOpen };
 }
 
 export function sessionRows(directory: Directory, sharing: Sharing, filter: SessionFilter): SessionRow[] {
   const rows: SessionRow[] = [];
+  const before = Date.now() - (filter.unusedFor ?? 0);
   const source = filter.user === undefined ? directory.all() : directory.ownedBy(filter.user);
   for (const session of source) {
     const state = stateOf(session);
     if (filter.backend !== undefined && session.backend !== filter.backend) continue;
     if (filter.state !== undefined && state !== filter.state) continue;
+    if (filter.unusedFor !== undefined && !isUnused(session, before)) continue;
     rows.push(sessionRow(session, sharing));
   }
   return rows.sort((a, b) => b.usedAt - a.usedAt);
@@ -86,12 +91,13 @@ export function sessionRow(session: Session, sharing: Sharing): SessionRow {
   };
 }
 
-function describeBackends({ directory, pool, members, linksMax }: Sources): BackendSnapshot[] {
+function describeBackends(sources: Sources): BackendSnapshot[] {
+  const { directory, pool, members, linksMax } = sources;
   const bound = new Map<string, number>();
   for (const session of directory.all()) bound.set(session.backend, (bound.get(session.backend) ?? 0) + 1);
   const rows = pool.all().map((backend) => {
     const member = backend.kind === 'managed' ? members.find((one) => one.name === backend.name) : undefined;
-    return describeBackend(backend, directory, bound.get(backend.name) ?? 0, linksMax, member);
+    return describeBackend(backend, sources, bound.get(backend.name) ?? 0, member);
   });
   // A managed server that has never come up is no backend yet, but an operator looks for it here.
   for (const member of members) {
@@ -102,13 +108,13 @@ function describeBackends({ directory, pool, members, linksMax }: Sources): Back
 
 function describeBackend(
   backend: Backend,
-  directory: Directory,
+  sources: Sources,
   sessionsBound: number,
-  linksMax: number,
   member: MemberStatus | undefined,
 ): BackendSnapshot {
+  const { directory, linksMax } = sources;
   const turnsOpen = directory.turnsOpen(backend.name);
-  const draining = backend.draining || backend.removed;
+  const draining = backend.draining || backend.removed || backend.restarting;
   const { bytesIn, bytesOut } = backend.traffic();
   return {
     name: backend.name,
@@ -118,7 +124,9 @@ function describeBackend(
     weight: backend.settings.weight,
     backup: backend.settings.backup,
     draining,
-    drained: draining && turnsOpen === 0 && backend.links.waiting === 0,
+    drained: draining && isEmpty(backend, sources),
+    restarting: backend.restarting || undefined,
+    sessionsStaying: (draining && sources.staying(backend)) || undefined,
     sessionsBound,
     sessionsAttached: directory.loaded(backend.name),
     turnsOpen,
@@ -132,6 +140,17 @@ function describeBackend(
     bytesIn,
     bytesOut,
   };
+}
+
+/**
+ * Nothing would break if it were stopped. Where sessions move that means that none is loaded, otherwise
+ * that no turn is open: those that are loaded go on when it is back.
+ */
+export function isEmpty(backend: Backend, { directory, pool, moves }: Pick<Sources, 'directory' | 'pool' | 'moves'>): boolean {
+  if (backend.links.waiting > 0 || (moves && backend.links.attached > 0)) return false;
+  // Its name may have passed to another one.
+  if (moves && (pool.get(backend.name) ?? backend) !== backend) return true;
+  return directory.turnsOpen(backend.name) === 0 && (!moves || directory.loaded(backend.name) === 0);
 }
 
 function describeMember(member: MemberStatus, linksMax: number): BackendSnapshot {

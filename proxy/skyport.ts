@@ -8,15 +8,17 @@ import { changes } from '../config/changes.js';
 import { formatProblem } from '../config/problem.js';
 import type { SkyportConfig } from '../config/schema.js';
 import { ConfigWatcher, type Reload } from '../config/watch.js';
-import type { AdminActions, DrainReport, ReloadReport, SessionFilter, SessionRow, UnknownBackend } from './admin/actions.js';
+import type { AdminActions, ReloadReport, SessionFilter, SessionRow } from './admin/actions.js';
 import { createAdmin, type AdminServer } from './admin/server.js';
 import { PLAIN } from './backends/profile.js';
 import { Pool } from './backends/pool.js';
 import { channels } from './channels.js';
 import { createUpgrade, listenHttp, listenTcp, type Bound } from './clients/listeners.js';
+import { Mover } from './clients/moving.js';
 import { Recovery } from './clients/recovery.js';
 import { Roster } from './clients/roster.js';
 import type { Services } from './clients/services.js';
+import { storedIn } from './clients/stored.js';
 import { Writers } from './clients/writers.js';
 import { reviewAll } from './clients/sharing.js';
 import { Fleet } from './fleet/supervisor.js';
@@ -30,8 +32,10 @@ import { createHttp } from './observe/http.js';
 import { Log } from './observe/log.js';
 import { Metrics } from './observe/metrics.js';
 import type { Snapshot } from './observe/snapshot.js';
+import { move, prune, setDraining, tellDeleted } from './orders.js';
 import { packageVersion } from './package.js';
 import { describe, drainReport, sessionRows } from './report.js';
+import { managedServers, RollingRestart } from './restart.js';
 import { Directory } from './sessions/directory.js';
 import { Places } from './sessions/places.js';
 import { Sharing } from './sessions/shares.js';
@@ -54,6 +58,8 @@ export class Skyport implements AdminActions {
   private readonly pool: Pool;
   private readonly services: Services;
   private readonly fleet: Fleet;
+  private readonly mover: Mover;
+  private readonly rolling: RollingRestart;
   private readonly janitor: Janitor;
   private readonly watcher: ConfigWatcher;
   private readonly startedAt = Date.now();
@@ -65,6 +71,12 @@ export class Skyport implements AdminActions {
   private stopping: Promise<void> | undefined;
   readonly share: AdminActions['share'] = (request) => share(this.services, request);
   readonly unshare: AdminActions['unshare'] = (request) => unshare(this.services, request);
+  readonly drain: AdminActions['drain'] = (name) => setDraining(this.services, name, true) ?? drainReport(this.snapshot(), name);
+  readonly undrain: AdminActions['undrain'] = (name) => setDraining(this.services, name, false) ?? drainReport(this.snapshot(), name);
+  readonly move: AdminActions['move'] = (request) => move(this.services, this.mover, request);
+  readonly restart: AdminActions['restart'] = (timeout) => this.rolling.begin(performance.now(), timeout);
+  readonly restartProgress: AdminActions['restartProgress'] = () => this.rolling.report();
+  readonly prune: AdminActions['prune'] = (request) => prune(this.services, request);
   /** The configuration of the last reload, when it was not taken for its tokens. */
   private rejected: SkyportConfig | undefined;
   private lastReload: ReloadReport = { ok: true, problems: [] };
@@ -85,8 +97,10 @@ export class Skyport implements AdminActions {
     if (config.sessions.state === 'skyport') this.files = new EmbeddedFiles(config.store.path, () => quotasOf(this.config));
     this.directory = new Directory(this.registry, {
       turnStarted: (session) => channels.turnStarted.publish({ sessionId: session.id, owner: session.owner, backend: session.backend }),
-      turnEnded: (session, outcome, durationMs) =>
-        channels.turnEnded.publish({ sessionId: session.id, owner: session.owner, backend: session.backend, outcome, durationMs }),
+      turnEnded: (session, outcome, durationMs) => {
+        channels.turnEnded.publish({ sessionId: session.id, owner: session.owner, backend: session.backend, outcome, durationMs });
+        this.mover.turnEnded(session);
+      },
       changed: () => this.places.tell(),
       unloaded: () => undefined,
       interrupted: (session) => this.services.recovery?.begin(session) ?? false,
@@ -139,6 +153,7 @@ export class Skyport implements AdminActions {
       linger: config.sessions.linger,
       moves: (config.sessions.state as string) !== 'server',
       draining: false,
+      ...(this.files ? { stored: storedIn(this.files) } : {}),
       makeDirectory: async (path) => {
         if (!workspaces || !path.startsWith(workspaces)) return;
         // A static backend may be on another host, where the directory is made by other means.
@@ -146,13 +161,18 @@ export class Skyport implements AdminActions {
       },
     };
     if (this.files) this.services.recovery = new Recovery(this.services, this.files);
+    this.mover = new Mover(this.services);
+    this.rolling = new RollingRestart(managedServers(this.fleet, this.services, this.mover));
     this.metrics = new Metrics(() => this.snapshot());
     this.janitor = new Janitor([
       { name: 'health', every: 50, run: () => this.pool.tick(performance.now(), this.config.links.idle_close) },
       { name: 'linger', every: 250, run: (now) => this.releaseHeld(now) },
       { name: 'writers', every: 250, run: () => this.services.writers.tick(this.services.draining) },
+      { name: 'moves', every: 100, run: (now) => this.mover.sweep(now) },
+      { name: 'restart', every: 100, run: () => this.rolling.tick(performance.now()) },
       { name: 'idle sessions', every: 500, run: (now) => this.sleepIdle(now) },
       { name: 'expired sessions', every: 2_000, run: (now) => this.expire(now) },
+      { name: 'never used', every: 60_000, run: async (now) => tellDeleted(await this.directory.expireNeverUsed(now - NEVER_USED, EXPIRY_STEP), 'never used') },
       { name: 'config', every: 2_000, run: () => this.watcher.look() },
       { name: 'handshakes', every: 1_000, run: (now) => this.endHandshakes(now) },
       { name: 'registry', every: 1_000, run: () => this.flush() },
@@ -212,6 +232,8 @@ export class Skyport implements AdminActions {
       startedAt: this.startedAt,
       ready: this.ready,
       draining: this.services.draining,
+      moves: this.services.moves,
+      staying: (backend) => this.mover.staying(backend),
       version: VERSION,
     });
   }
@@ -222,25 +244,6 @@ export class Skyport implements AdminActions {
 
   sessions(filter: SessionFilter): SessionRow[] {
     return sessionRows(this.directory, this.services.sharing, filter);
-  }
-
-  drain(name: string): DrainReport | UnknownBackend {
-    return this.setDraining(name, true);
-  }
-
-  undrain(name: string): DrainReport | UnknownBackend {
-    return this.setDraining(name, false);
-  }
-
-  private setDraining(name: string, draining: boolean): DrainReport | UnknownBackend {
-    const backend = this.pool.get(name);
-    if (!backend) return { unknownBackend: name, names: this.pool.names() };
-    if (backend.draining !== draining) {
-      backend.draining = draining;
-      const [from, to] = draining ? [backend.health.state, 'draining'] : ['draining', backend.health.state];
-      channels.backendState.publish({ backend: name, from, to, reason: draining ? 'skyport drain' : 'skyport undrain' });
-    }
-    return drainReport(this.snapshot(), name);
   }
 
   private markReady(): void {
@@ -264,10 +267,7 @@ export class Skyport implements AdminActions {
 
   private async expire(now: number): Promise<void> {
     const { ttl } = this.config.sessions;
-    if (ttl === undefined) return;
-    for (const { id: sessionId, owner, backend, epoch } of await this.directory.expire(now - ttl, EXPIRY_STEP)) {
-      channels.sessionDeleted.publish({ sessionId, owner, backend, epoch, reason: 'ttl' });
-    }
+    if (ttl !== undefined) tellDeleted(await this.directory.expire(now - ttl, EXPIRY_STEP), 'ttl');
   }
 
   private endHandshakes(now: number): void {
@@ -384,6 +384,9 @@ const VERSION = packageVersion();
 
 /** Sessions that are deleted at one time when their `ttl` is over. */
 const EXPIRY_STEP = 20;
+
+/** Milliseconds after which a session that nobody has used, or has attached, is deleted. */
+const NEVER_USED = 3_600_000;
 
 /** Milliseconds a server has to delete a session. */
 const WIPE_DEADLINE = 10_000;

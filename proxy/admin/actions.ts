@@ -4,9 +4,13 @@
  * and `client.ts` carry it.
  *
  *   GET  /status                             → Snapshot
- *   GET  /sessions?user=&backend=&state=     → SessionRow[]
+ *   GET  /sessions?user=&backend=&state=&unusedFor=  → SessionRow[]
  *   POST /drain     {"name": "cli-1"}        → DrainReport | 404 UnknownBackend
  *   POST /undrain   {"name": "cli-1"}        → DrainReport | 404 UnknownBackend
+ *   POST /move      {session, backend, wait}      → MoveReport | 404 | 409 OrderRefused
+ *   POST /restart   {timeout}                     → RestartReport | 409 OrderRefused
+ *   GET  /restart-progress                        → RestartReport
+ *   POST /prune     {sessions, unusedFor}         → PruneReport
  *   POST /reload                             → ReloadReport
  *   POST /share     {session, users, roles, as}   → SessionRow | 404 | 400 ShareRefused
  *   POST /unshare   {session, users, roles}       → UnshareReport | 404
@@ -17,6 +21,8 @@ export interface SessionFilter {
   user?: string;
   backend?: string;
   state?: SessionState;
+  /** Only those that nobody has attached and nobody has used for this long, milliseconds. */
+  unusedFor?: number;
 }
 
 export interface SessionRow {
@@ -70,7 +76,48 @@ export interface UnknownSession {
 }
 
 /** What is left on a backend that is being drained; nothing else about it. */
-export type DrainReport = Pick<BackendSnapshot, 'name' | 'state' | 'draining' | 'drained' | 'sessionsBound' | 'sessionsAttached' | 'turnsOpen'>;
+export type DrainReport = Pick<BackendSnapshot, 'name' | 'state' | 'draining' | 'drained' | 'sessionsBound' | 'sessionsAttached' | 'sessionsStaying' | 'turnsOpen'>;
+
+export interface MoveRequest {
+  session: string;
+  /** Where to; chosen by `routing.policy` when left out. */
+  backend?: string;
+  /** Milliseconds that the answer may wait for the session to become idle. */
+  wait: number;
+}
+
+/** `waitsFor`: it has not been moved, and this is why; ask again. */
+export type MoveReport = { session: string; from: string; to: string } | { session: string; waitsFor: string };
+
+/** What was ordered cannot be done; nothing was changed. */
+export interface OrderRefused {
+  orderRefused: string;
+}
+
+/** `waiting` its turn has not come; `skipped` it was taken out of the fleet meanwhile. */
+export type RestartState = 'waiting' | 'draining' | 'stopping' | 'starting' | 'done' | 'skipped' | 'failed';
+
+export interface RestartReport {
+  /** False when it is over, or none was ordered yet. */
+  running: boolean;
+  /** In the order in which they are restarted. */
+  servers: { name: string; state: RestartState; sessionsLoaded: number; sessionsStaying: number; turnsOpen: number }[];
+  /** Why it was given up; the servers after the failed one were left alone. */
+  failure?: string;
+}
+
+export interface PruneRequest {
+  /** At most 100. */
+  sessions: string[];
+  /** Milliseconds; one that was used since then is kept. */
+  unusedFor: number;
+}
+
+export interface PruneReport {
+  deleted: string[];
+  /** Used or attached meanwhile, or not to be deleted because their server cannot be asked. */
+  kept: string[];
+}
 
 export interface UnknownBackend {
   unknownBackend: string;
@@ -93,9 +140,16 @@ type Awaitable<T> = T | Promise<T>;
 export interface AdminActions {
   status(): Awaitable<Snapshot>;
   sessions(filter: SessionFilter): Awaitable<SessionRow[]>;
-  /** No new sessions for this backend from now on; returns at once, running turns go on. */
+  /** No sessions for this backend from now on; returns at once, running turns go on. */
   drain(name: string): Awaitable<DrainReport | UnknownBackend>;
   undrain(name: string): Awaitable<DrainReport | UnknownBackend>;
+  /** Moves one session when it is idle. */
+  move(request: MoveRequest): Awaitable<MoveReport | UnknownSession | UnknownBackend | OrderRefused>;
+  /** Begins to restart all managed servers, one after the other. @param timeout for all of them, milliseconds */
+  restart(timeout: number): Awaitable<RestartReport | OrderRefused>;
+  restartProgress(): Awaitable<RestartReport>;
+  /** Deletes sessions for good. */
+  prune(request: PruneRequest): Awaitable<PruneReport>;
   reload(): Awaitable<ReloadReport>;
   /** Resolves when the share outlives a crash. */
   share(request: ShareRequest): Awaitable<SessionRow | UnknownSession | ShareRefused>;

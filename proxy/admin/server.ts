@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { channels } from '../channels.js';
 import { SESSION_STATES, type SessionState } from '../observe/snapshot.js';
 import { isUnknownBackend, type AdminActions, type SessionFilter } from './actions.js';
+import { isMilliseconds, performMove, performPrune, performRestart, unknownBackend } from './orders.js';
 import { performSharing } from './sharing.js';
 import { makeSocketDirectory, socketPath } from './socket-path.js';
 import { withLock } from './start-lock.js';
@@ -114,7 +115,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, action
 
 const METHODS: ReadonlyMap<string, 'GET' | 'POST'> = new Map([
   ['status', 'GET'], ['sessions', 'GET'], ['drain', 'POST'], ['undrain', 'POST'], ['reload', 'POST'],
-  ['share', 'POST'], ['unshare', 'POST'],
+  ['share', 'POST'], ['unshare', 'POST'], ['move', 'POST'], ['restart', 'POST'], ['restart-progress', 'GET'], ['prune', 'POST'],
 ]);
 
 export interface Reply {
@@ -130,12 +131,14 @@ async function perform(action: string, url: URL, request: IncomingMessage, actio
     return typeof filter === 'string' ? { status: 400, body: { error: filter } } : { status: 200, body: await actions.sessions(filter) };
   }
   if (action === 'share' || action === 'unshare') return await performSharing(action, await readBody(request), actions);
+  if (action === 'restart-progress') return { status: 200, body: await actions.restartProgress() };
+  if (action === 'move') return await performMove(await readBody(request), actions);
+  if (action === 'restart') return await performRestart(await readBody(request), actions);
+  if (action === 'prune') return await performPrune(await readBody(request), actions);
   const name = nameIn(await readBody(request));
   if (name === undefined) return { status: 400, body: { error: 'The body must be {"name": "<backend>"}' } };
   const report = action === 'drain' ? await actions.drain(name) : await actions.undrain(name);
-  if (!isUnknownBackend(report)) return { status: 200, body: report };
-  const known = report.names.length === 0 ? 'there are none' : `there are ${report.names.join(', ')}`;
-  return { status: 404, body: { error: `No backend is called ${name}; ${known}`, names: report.names } };
+  return isUnknownBackend(report) ? unknownBackend(report) : { status: 200, body: report };
 }
 
 /** @returns the filter, or what is wrong with it */
@@ -144,7 +147,10 @@ function readFilter({ searchParams }: URL): SessionFilter | string {
   if (state !== undefined && !(SESSION_STATES as readonly string[]).includes(state)) {
     return `Unknown state ${state}; there are ${SESSION_STATES.join(', ')}`;
   }
+  const unusedFor = searchParams.get('unusedFor');
+  if (unusedFor !== null && !isMilliseconds(Number(unusedFor))) return 'unusedFor must be a number of milliseconds';
   return {
+    unusedFor: unusedFor === null ? undefined : Number(unusedFor),
     user: searchParams.get('user') ?? undefined,
     backend: searchParams.get('backend') ?? undefined,
     state: state as SessionState | undefined,

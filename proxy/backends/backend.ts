@@ -96,9 +96,9 @@ export class Backend {
     return this.health.state === 'up' && this.address !== undefined && !this.closing;
   }
 
-  /** May be given new sessions. */
+  /** May be given sessions. */
   get eligible(): boolean {
-    return this.up && !this.draining && !this.removed;
+    return this.up && !this.draining && !this.removed && !this.restarting;
   }
 
   /** Which life of its server Skyport is the file system of, from 1; undefined when of none. */

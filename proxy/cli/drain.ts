@@ -1,9 +1,10 @@
-/** `skyport drain` and `undrain`: taking a backend out of service without breaking a turn. */
-import { parseDuration } from '../../config/units.js';
+/** `skyport drain` and `undrain`: taking a backend out of service without breaking a turn: its sessions move. */
 import type { DrainReport } from '../admin/actions.js';
 import { adminCall } from '../admin/client.js';
 import type { Snapshot } from '../observe/snapshot.js';
 import { adminSocket, type SocketOptions } from './config-file.js';
+import { durationOf } from './move.js';
+import { count } from './restart.js';
 import { CommandError, EXIT, type Terminal } from './terminal.js';
 
 /** Milliseconds between two looks at a backend that is being drained. */
@@ -17,8 +18,7 @@ export interface DrainOptions extends SocketOptions {
 
 /** With `wait`, 0 means that nothing is left on the backend; it may be stopped. */
 export async function drain(name: string, options: DrainOptions, terminal: Terminal): Promise<number> {
-  const timeout = parseDuration(options.timeout);
-  if (timeout === undefined) throw new CommandError(`--timeout ${options.timeout}: write it like 30s, 10m or 1h`, EXIT.usage);
+  const timeout = durationOf(options.timeout);
   const socket = adminSocket(options, terminal);
   const report = await adminCall<DrainReport>(socket, 'POST', 'drain', { name });
   if (!options.wait || report.drained) {
@@ -57,11 +57,8 @@ export async function undrain(name: string, options: SocketOptions, terminal: Te
   return EXIT.ok;
 }
 
-function drainText({ name, drained, sessionsAttached, turnsOpen }: DrainReport): string {
+function drainText({ name, drained, sessionsAttached, sessionsStaying = 0, turnsOpen }: DrainReport): string {
   if (drained) return `${name} is drained: it may be stopped`;
-  return `${name} is draining: ${sessionsAttached} attached ${plural(sessionsAttached, 'session')}, ${turnsOpen} open ${plural(turnsOpen, 'turn')}`;
-}
-
-function plural(count: number, noun: string): string {
-  return count === 1 ? noun : `${noun}s`;
+  const staying = sessionsStaying > 0 ? `, ${sessionsStaying} at work in the background` : '';
+  return `${name} is draining: ${count(sessionsAttached, 'loaded session')}, ${count(turnsOpen, 'open turn')}${staying}`;
 }

@@ -9,6 +9,9 @@ import type { CheckOptions } from './check.js';
 import { packageVersion } from '../package.js';
 import type { SocketOptions } from './config-file.js';
 import type { DrainOptions } from './drain.js';
+import type { MoveOptions } from './move.js';
+import type { PruneOptions } from './prune.js';
+import type { RestartOptions } from './restart.js';
 import type { SessionsOptions } from './sessions.js';
 import type { ShareOptions, UnshareOptions } from './share.js';
 import type { StartOptions } from './start.js';
@@ -89,21 +92,31 @@ function addForeground(program: Command, terminal: Terminal, done: (code: number
 
 /** Commands that talk to a running Skyport over its control socket. */
 function addRemote(program: Command, terminal: Terminal, done: (code: number) => void): void {
-  const remote = (name: string, description: string) => program.command(name)
+  const withSocket = (command: Command, description: string) => command
     .description(description)
     .option('--config <file>', 'the config of the running Skyport, which names its control socket')
     .option('--socket <path>', 'the control socket itself');
+  const remote = (name: string, description: string) => withSocket(program.command(name), description);
 
   remote('status', 'how the running Skyport and its backends are')
     .option('--json', 'for machines')
     .action(async (options: StatusOptions) => done(await (await import('./status.js')).status(options, terminal)));
 
-  remote('sessions', 'who owns which session and where it lives')
+  const sessions = remote('sessions', 'who owns which session and where it lives')
+    // Options after `prune` are its own, though some are called the same.
+    .enablePositionalOptions()
     .option('--user <user>', 'only of this owner')
     .option('--backend <name>', 'only on this backend')
     .option('--state <state>', `only in this state: ${SESSION_STATES.join(', ')}`)
     .option('--json', 'for machines')
     .action(async (options: SessionsOptions) => done(await (await import('./sessions.js')).sessions(options, terminal)));
+
+  withSocket(sessions.command('prune'), 'delete sessions that nobody has used for long, with their state; never one that is attached')
+    .requiredOption('--older-than <duration>', 'not used since: 30d')
+    .option('--user <user>', 'only of this owner')
+    .option('--dry-run', 'only show which')
+    .option('--json', 'for machines')
+    .action(async (options: PruneOptions) => done(await (await import('./prune.js')).prune(options, terminal)));
 
   remote('share', 'share a session with users or roles')
     .argument('<session>', 'its id')
@@ -118,7 +131,7 @@ function addRemote(program: Command, terminal: Terminal, done: (code: number) =>
     .option('--with-role <role...>', 'from these roles')
     .action(async (session: string, options: UnshareOptions) => done(await (await import('./share.js')).unshare(session, options, terminal)));
 
-  remote('drain', 'give a backend no new sessions and let its turns finish')
+  remote('drain', 'move the sessions of a backend elsewhere, each when it is idle, and give it no new ones')
     .argument('<name>', 'the backend')
     .option('--wait', 'return when nothing is left on it')
     .option('--timeout <duration>', 'with --wait: give up after this time', '10m')
@@ -127,6 +140,17 @@ function addRemote(program: Command, terminal: Terminal, done: (code: number) =>
   remote('undrain', 'take a drained backend into service again')
     .argument('<name>', 'the backend')
     .action(async (name: string, options: SocketOptions) => done(await (await import('./drain.js')).undrain(name, options, terminal)));
+
+  remote('move', 'move one session to another backend, when it is idle')
+    .argument('<session>', 'its id')
+    .argument('[backend]', 'where to; chosen by routing.policy if left out')
+    .option('--timeout <duration>', 'give up after this time', '10m')
+    .action(async (session: string, backend: string | undefined, options: MoveOptions) =>
+      done(await (await import('./move.js')).move(session, backend, options, terminal)));
+
+  remote('restart', 'start the managed servers anew, one after the other; no turn is lost')
+    .option('--timeout <duration>', 'give up after this time, for all of them', '10m')
+    .action(async (options: RestartOptions) => done(await (await import('./restart.js')).restart(options, terminal)));
 
   remote('reload', 'read the config and the tokens again; a mistake changes nothing')
     .action(async (options: SocketOptions) => done(await (await import('./reload.js')).reload(options, terminal)));

@@ -86,6 +86,7 @@ export class Mover {
     for (;;) {
       if (await moved) return { from, to: target.name };
       if (session.deleted) return { reason: 'it was deleted', final: true };
+      if (!target.eligible) return { reason: `${target.name} takes no sessions any more`, final: true };
       const left = deadline - Date.now();
       if (left <= 0) return { reason: this.reasonOf(session), final: false };
       moved = this.soon(session, Math.min(left, LOOK_AGAIN), () => this.take(session, target));
@@ -160,6 +161,7 @@ export class Mover {
 
   private reasonOf(session: Session): string {
     if (session.recovering) return 'its turn is being taken up after the loss of its server';
+    if (!session.resident) return 'it is being loaded, or the store does not take its new binding';
     return workOf(session) ?? AT_WORK;
   }
 

@@ -48,7 +48,7 @@ export class Writers {
     };
     const before = ask.onEnd;
     ask.onEnd = (ok) => {
-      lock.ended(send, ok);
+      lock.ended(send, ok, ask.scan.paramKeys.includes('wait'));
       before?.(ok);
     };
     lock.acquire(ask.client, send, { reject: this.rules.mode === 'reject', now: this.now() });

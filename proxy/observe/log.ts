@@ -122,6 +122,8 @@ export class Log {
       this.#line(to === 'down' || to === 'ejected' ? 'warn' : 'info', 'backend_state', { backend, from, to, reason: scrubText(reason) }));
     this.#on(channels.backendUnusable, ({ backend, reason }) =>
       this.#line('warn', 'backend_unusable', { backend, reason: scrubText(reason) }));
+    this.#on(channels.backendRestart, ({ backend, from, to, reason }) =>
+      this.#line(to === 'failed' ? 'warn' : 'info', 'backend_restart', { backend, from, to, reason: reason && scrubText(reason) }));
     this.#on(channels.backendLink, ({ backend, change, reason, links }) =>
       this.#line('debug', `backend_link_${change}`, { backend, reason: scrubText(reason), links }));
     this.#on(channels.backendLine, ({ backend, stream, line }) =>

@@ -23,6 +23,10 @@ export interface BackendSnapshot {
   /** Draining: takes no new session. Drained: nothing is left on it. */
   draining: boolean;
   drained: boolean;
+  /** It is drained to be started anew, by `skyport restart`. */
+  restarting?: boolean;
+  /** Of a draining one: idle sessions that its server would not let go at the last try. */
+  sessionsStaying?: number;
   sessionsBound: number;
   sessionsAttached: number;
   turnsOpen: number;

@@ -214,16 +214,40 @@ export class Directory {
    * Janitor: deletes sessions that nobody has attached and nobody has used since `before`, from their
    * server and from the registry. One whose server cannot be asked now is tried again the next time.
    * @param most at one time, so that no server is flooded
+   * @param among which of all
    * @returns those that are gone now
    */
-  async expire(before: number, most: number): Promise<Session[]> {
+  async expire(before: number, most: number, among: Iterable<Session> = this.sessions.values()): Promise<Session[]> {
     const expired: Session[] = [];
-    for (const session of this.sessions.values()) {
-      if (session.usedAt < before && session.attachments.length === 0 && !session.creating) expired.push(session);
+    for (const session of among) {
+      if (isUnused(session, before) && !session.deleted) expired.push(session);
       if (expired.length === most) break;
     }
     await Promise.all(expired.map((session) => this.forget(session)));
     return expired.filter((session) => !this.sessions.has(session.id));
+  }
+
+  /**
+   * Janitor, where Skyport keeps the files: deletes what was created before `before` and never used,
+   * and was not noticed when it was left (Skyport was killed). Without a history no server can load it.
+   * @param most at one time
+   * @returns those that are gone now
+   */
+  async expireNeverUsed(before: number, most: number): Promise<Session[]> {
+    const { files } = this;
+    if (!files) return [];
+    const empty: Session[] = [];
+    for (const session of this.sessions.values()) {
+      if (session.turns > 0 || !isUnused(session, before)) continue;
+      if (await files.exists(session.id, HISTORY)) {
+        session.stored();
+        this.dirty.add(session);
+      } else {
+        empty.push(session);
+      }
+      if (empty.length === most) break;
+    }
+    return this.expire(before, most, empty.filter(({ turns }) => turns === 0));
   }
 
   /**
@@ -280,6 +304,14 @@ export class Directory {
     return load;
   }
 }
+
+/** Nobody has it attached, and nobody has used it since `before`, milliseconds since the epoch. */
+export function isUnused(session: Session, before: number): boolean {
+  return session.usedAt < before && session.attachments.length === 0 && !session.creating;
+}
+
+/** In a session's files. */
+const HISTORY = '/events.jsonl';
 
 /** Milliseconds that a deleted session is remembered. */
 const REMEMBERED = 5_000;

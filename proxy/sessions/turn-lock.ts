@@ -70,18 +70,18 @@ export class TurnLock {
 
   /** A send goes on or waits. `ended` must follow, however the send ends. */
   acquire(writer: Writer, send: TurnSend, { reject, now }: AcquireOptions): void {
-    if (this.holder && this.isHolder(this.holder, writer)) {
-      this.holder.sends.set(send, now);
-      this.sends.set(send, this.holder);
-      send.go();
+    const { holder } = this;
+    const mine = holder !== undefined && this.isHolder(holder, writer);
+    if (mine && !this.hasSeenTheEnd(holder)) {
+      this.pass(holder, send, now);
       return;
     }
     const own = this.waitingFor(writer);
-    if ((own || this.holder) && (reject || this.length >= MOST_WAITING)) {
-      send.refused('in_use', this.holder?.user ?? writer.user ?? '');
+    if ((own || holder) && ((reject && !mine) || this.length >= MOST_WAITING)) {
+      send.refused('in_use', holder?.user ?? writer.user ?? '');
       return;
     }
-    const ticket = own ?? new Ticket(writer, reject, this);
+    const ticket = own ?? new Ticket(writer, reject && !mine, this);
     ticket.sends.set(send, now);
     this.sends.set(send, ticket);
     if (own) return;
@@ -89,13 +89,17 @@ export class TurnLock {
     this.settled(ticket, () => this.queue.enter(ticket));
   }
 
-  /** The send was answered, refused, cancelled, or its client is gone. Calling it twice does nothing. */
-  ended(send: TurnSend, ok: boolean): void {
+  /**
+   * The send was answered, refused, cancelled, or its client is gone. Calling it twice does nothing.
+   * @param over the answer means that the turn is over: it was asked for with `wait`
+   */
+  ended(send: TurnSend, ok: boolean, over = false): void {
     const ticket = this.sends.get(send);
     if (!ticket) return;
     this.sends.delete(send);
     ticket.sends.delete(send);
     ticket.wrote ||= ok;
+    if (ok && !over && !this.session.turn.open) ticket.doubt = { turns: this.session.turns, ticks: 0 };
     if (ticket === this.holder) this.check();
     else if (ticket.sends.size === 0) this.leave(ticket);
   }
@@ -117,7 +121,9 @@ export class TurnLock {
       for (const [send, since] of [...ticket.sends]) {
         if (now - since >= patience) send.refused('waited', ticket.heldBy);
       }
+      this.join(ticket);
     }
+    if (this.holder?.doubt) this.holder.doubt.ticks++;
     this.check();
     this.renew();
   }
@@ -154,15 +160,30 @@ export class TurnLock {
     ticket.heldBy = heldBy;
     const [first] = ticket.sends.keys();
     if (ticket.reject) this.refuse(ticket, 'in_use');
-    else if (place !== before) first?.moved(place, heldBy);
+    else if (place !== before && !this.isHolders(ticket)) first?.moved(place, heldBy);
   }
 
   /** Gives the lock on when the holder's turn is over, or the holder gone. */
   private check(): void {
     const { holder } = this;
     if (!holder) return;
-    const over = holder.sends.size === 0 && !this.session.turn.open;
+    const over = holder.sends.size === 0 && !this.session.turn.open && !this.isInDoubt(holder);
     if (over || this.isGone(holder)) this.leave(holder);
+  }
+
+  private pass(holder: Ticket, send: TurnSend, now: number): void {
+    holder.sends.set(send, now);
+    this.sends.set(send, holder);
+    send.go();
+  }
+
+  /** What waits and is the holder's own after all goes on: its client has taken a held turn over, or the turn went on. */
+  private join(ticket: Ticket): void {
+    const { holder } = this;
+    if (!holder || !this.isHolders(ticket) || this.hasSeenTheEnd(holder)) return;
+    this.waiting.delete(ticket);
+    this.settled(ticket, () => this.queue.leave(ticket));
+    for (const [send, since] of [...ticket.sends]) if (ticket.sends.has(send)) this.pass(holder, send, since);
   }
 
   private leave(ticket: Ticket): void {
@@ -185,6 +206,27 @@ export class TurnLock {
     if (attachment?.client !== writer) return false;
     ticket.writer = writer;
     return true;
+  }
+
+  private isHolders(ticket: Ticket): boolean {
+    return this.holder !== undefined && this.isHolder(this.holder, ticket.writer);
+  }
+
+  /**
+   * The end of the turn has come on the holder's link and not yet on the primary's: what it sends now
+   * is not for the turn that is over, and comes after those who wait.
+   */
+  private hasSeenTheEnd(holder: Ticket): boolean {
+    const attachment = this.attachmentOf(holder);
+    return attachment !== undefined && attachment !== this.session.primary && attachment.sawIdle;
+  }
+
+  /**
+   * An idle that came before the answer to the last send may have been an earlier turn's (turn.ts). The
+   * turn of this send is then seen to open within milliseconds; one whole tick without it is the proof.
+   */
+  private isInDoubt({ doubt }: Ticket): boolean {
+    return doubt !== undefined && doubt.turns === this.session.turns && doubt.ticks < 2;
   }
 
   /** It may have sent without being attached, and attach later, or attach anew; one that vanishes leaves a held one. */
@@ -233,6 +275,8 @@ class Ticket implements TurnTicket {
   heldBy = '';
   /** One of its sends was taken. */
   wrote = false;
+  /** Its last send was taken, and no turn is open: how many had been by then, and how often the janitor came since. */
+  doubt: { readonly turns: number; ticks: number } | undefined;
   /** The last idle that it did not see while it waited; a copy. */
   missed: Buffer | undefined;
   /** Once granted: the idles of turns before its own. */

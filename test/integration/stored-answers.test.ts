@@ -53,6 +53,7 @@ class Side {
 
 const scope = scopeOfSuite();
 let sides: readonly [Side, Side];
+let site: Site;
 let work: string;
 
 function create(side: Side, sessionId: string, workingDirectory: string, model: Site['model']): Promise<unknown> {
@@ -61,7 +62,7 @@ function create(side: Side, sessionId: string, workingDirectory: string, model: 
 }
 
 beforeAll(async () => {
-  const site = await Site.start(scope, { servers: 1, config: { sessions: { state: 'skyport' }, guard: { profile: 'trusted' } } });
+  site = await Site.start(scope, { servers: 1, config: { sessions: { state: 'skyport' }, guard: { profile: 'trusted' } } });
   const oracle = scope.own(await startRuntime());
   const direct = scope.own(await WireClient.tcp(oracle.address));
   await direct.login();
@@ -247,6 +248,22 @@ describe('deleting', () => {
     }
   });
 
+  it('one in the middle of its turn ends the turn', async () => {
+    await Promise.all(sides.map(async (side) => {
+      await create(side, 'busy', work, site.model);
+      await side.client.result('session.send', { sessionId: 'busy', prompt: '[[hold:busy]]' });
+      await side.client.untilEvent('busy', 'assistant.turn_start');
+    }));
+    await same('session.delete', { sessionId: 'busy' });
+    site.model.release('busy');
+    await gone('busy');
+    const [, { client }] = sides;
+    await create(sides[1], 'busy', work, site.model);
+    const { events } = await client.result<{ events: Stored[] }>('session.getMessages', { sessionId: 'busy' });
+    expect(events.filter(({ type }) => type === 'user.message')).toEqual([]);
+    await client.result('session.delete', { sessionId: 'busy' });
+  });
+
   it('several at once tells what each has freed', async () => {
     const [, { client }] = sides;
     const { sessions } = await client.result<{ sessions: { sessionId: string }[] }>('session.list');
@@ -255,5 +272,16 @@ describe('deleting', () => {
     expect(Object.keys(freedBytes)).toEqual(sessionIds);
     expect(Object.values(freedBytes).every((bytes) => bytes > 1000)).toBe(true);
     expect(await client.result('session.list')).toEqual({ sessions: [] });
+  });
+
+  it('needs no server', async () => {
+    const [, side] = sides;
+    await create(side, 'orphan', work, site.model);
+    await side.turn('orphan', 'remember me');
+    await site.servers[0]!.kill9();
+    const { sessions } = await side.client.result<{ sessions: { summary: string }[] }>('session.list');
+    expect(sessions.map(({ summary }) => summary)).toEqual(['remember me']);
+    expect(await side.client.result('session.delete', { sessionId: 'orphan' })).toEqual({ success: true });
+    expect(await side.client.result('session.list')).toEqual({ sessions: [] });
   });
 });

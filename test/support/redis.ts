@@ -11,6 +11,8 @@ export interface RedisOptions {
   readonly appendonly?: boolean;
   /** More lines of redis.conf. */
   readonly conf?: readonly string[];
+  /** What `conf` has for a password. */
+  readonly password?: string;
   readonly sentinel?: boolean;
 }
 
@@ -82,7 +84,10 @@ export class RedisServer {
 
   /** A plain client; whoever asks for it disconnects it. */
   client(): Redis {
-    const client = new Redis({ port: this.port, host: '127.0.0.1', maxRetriesPerRequest: 200, retryStrategy: () => 25 });
+    const client = new Redis({
+      port: this.port, host: '127.0.0.1', ...(this.options.password === undefined ? {} : { password: this.options.password }),
+      maxRetriesPerRequest: 200, retryStrategy: () => 25,
+    });
     client.on('error', () => undefined);
     return client;
   }
@@ -103,7 +108,8 @@ export class RedisServer {
   }
 }
 
-function freePort(): Promise<number> {
+/** A port that nothing listens on at the moment. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

@@ -95,6 +95,8 @@ const MAY_KNOW: { readonly [room: string]: readonly string[] } = {
   'proxy/channels.ts': ['proxy/protocol'],
   'proxy/janitor.ts': ['proxy/channels.ts'],
   'proxy/settings.ts': ['config', 'proxy/backends', 'proxy/fleet', 'proxy/guard', 'proxy/identity', 'proxy/protocol', 'proxy/store'],
+  'proxy/orders.ts': ['proxy/admin', 'proxy/channels.ts', 'proxy/clients', 'proxy/sessions'],
+  'proxy/restart.ts': ['proxy/admin', 'proxy/backends', 'proxy/channels.ts', 'proxy/clients', 'proxy/fleet', 'proxy/report.ts'],
   'proxy/sharing.ts': ['proxy/admin', 'proxy/clients', 'proxy/report.ts', 'proxy/sessions'],
   'proxy/report.ts': ['proxy/admin', 'proxy/backends', 'proxy/clients', 'proxy/fleet', 'proxy/observe', 'proxy/sessions'],
   'proxy/cli': ['config', 'proxy/admin', 'proxy/channels.ts', 'proxy/guard', 'proxy/identity', 'proxy/observe', 'proxy/package.ts', 'proxy/skyport.ts'],
@@ -151,12 +153,17 @@ describe('the rooms', () => {
 
   it('of state know the store by its interface only', () => {
     expect(wrong(({ file, target, typeOnly }) => roomOf(file) === 'proxy/sessions' && roomOf(target) === 'proxy/store'
-      && !(typeOnly && target === 'proxy/store/registry.ts'))).toEqual([]);
+      && !(typeOnly && ['proxy/store/registry.ts', 'proxy/store/session-files.ts'].includes(target)))).toEqual([]);
   });
 
   it('leave the logger to observe/', () => {
     const loggers = house.flatMap(({ imports }) => imports).filter(({ target }) => target === 'pino' || target === 'prom-client');
     expect([...new Set(loggers.map(({ file }) => roomOf(file)))]).toEqual(['proxy/observe']);
+  });
+
+  it('leave the databases to store/', () => {
+    const databases = house.flatMap(({ imports }) => imports).filter(({ target }) => target === 'ioredis' || target === 'lmdb');
+    expect([...new Set(databases.map(({ file }) => roomOf(file)))]).toEqual(['proxy/store']);
   });
 
   it('import files of ours that exist, by their compiled names', () => {

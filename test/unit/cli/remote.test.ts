@@ -108,7 +108,7 @@ test('a state that does not exist is a usage error', async () => {
 test('drain returns at once and says what is left', async () => {
   await running();
   expect(await skyport('drain', 'cli-1')).toBe(0);
-  expect(terminal.stdout).toBe('cli-1 is draining: 3 attached sessions, 1 open turn\n');
+  expect(terminal.stdout).toBe('cli-1 is draining: 3 loaded sessions, 1 open turn\n');
 });
 
 test('drain --wait looks until nothing is left', async () => {
@@ -122,9 +122,9 @@ test('drain --wait looks until nothing is left', async () => {
   expect(await skyport('drain', 'cli-1', '--wait')).toBe(0);
   expect(terminal.stdout).toBe('cli-1 is drained: it may be stopped\n');
   expect(terminal.stderr).toBe([
-    'cli-1 is draining: 3 attached sessions, 1 open turn',
-    'cli-1 is draining: 1 attached session, 2 open turns',
-    'cli-1 is draining: 1 attached session, 1 open turn',
+    'cli-1 is draining: 3 loaded sessions, 1 open turn',
+    'cli-1 is draining: 1 loaded session, 2 open turns',
+    'cli-1 is draining: 1 loaded session, 1 open turn',
     '',
   ].join('\n'));
 });

@@ -49,7 +49,7 @@ describe('a change of shares', () => {
 
   it('that the registry refuses leaves everything as it was', async () => {
     const { front, bob } = await open();
-    front.registry.put = () => Promise.reject(new Error('disk full'));
+    front.registry.failing = true;
     await expect(changeShares(front.services, session(front), BOB)).rejects.toThrow('disk full');
     expect(session(front).shares).toBeUndefined();
     expect((await bob.call('session.resume', S1)).error?.message).toMatch(/Session not found/);
@@ -58,14 +58,14 @@ describe('a change of shares', () => {
   it('refuses the calls that wait for their turn', async () => {
     const { front, alice, bob } = await open();
     await changeShares(front.services, session(front), BOB);
-    const held = front.fake.hold('session.send');
+    const held = front.fake.gate('session.send');
     const first = alice.call('session.send', { ...S1, prompt: 'first' });
-    await held.reached;
+    await held.until(1);
     const second = bob.call('session.name.set', { ...S1, name: 'bobs' });
     await bob.result('ping');
     await changeShares(front.services, session(front), undefined);
     expect((await second).error?.message).toMatch(/Session not found/);
-    held.open();
+    held.openUp();
     await first;
     expect(front.fake.requests.filter(({ method }) => method === 'session.name.set')).toEqual([]);
   });
@@ -73,11 +73,11 @@ describe('a change of shares', () => {
   it('ends an attach that is under way', async () => {
     const { front, bob } = await open();
     await changeShares(front.services, session(front), BOB);
-    const held = front.fake.hold('session.resume');
+    const held = front.fake.gate('session.resume');
     const resume = bob.call('session.resume', S1);
-    await held.reached;
+    await held.until(1);
     await changeShares(front.services, session(front), undefined);
-    held.open();
+    held.openUp();
     expect((await resume).error?.message).toMatch(/Session not found/);
     await until(() => session(front).attachments.length === 1);
   });
@@ -123,7 +123,7 @@ describe('a question of the server', () => {
     await changeShares(front.services, session(front), { users: { bob: 'reader' }, roles: {} });
     await bob.result('session.resume', S1);
     const [, his] = front.fake.attachedTo('s1');
-    front.fake.request(his!, 'userInput.request', { ...S1, question: 'who?' });
+    front.fake.askOn(his!, 'userInput.request', { ...S1, question: 'who?' });
     await until(() => front.fake.answers.some(({ connection, text }) => connection === his && text.includes('SKYPORT_READ_ONLY')));
     await bob.result('ping');
     expect(bob.requests()).toEqual([]);

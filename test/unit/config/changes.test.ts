@@ -29,6 +29,11 @@ test('listen and store need a restart, and so does the admin socket in it', () =
     .toEqual({ needsRestart: ['listen', 'store.path', 'admin.socket'], reloaded: [] });
 });
 
+test('where sessions are kept needs a restart, and how much of it does not', () => {
+  expect(changed({ rest: 'sessions: { state: server, quota: { per_user: 1GiB } }' }))
+    .toEqual({ needsRestart: ['sessions.state'], reloaded: ['sessions.quota.per_user'] });
+});
+
 test('what managed servers are started with needs a restart', () => {
   expect(changed({ fleet: 'count: 1, command: [node, fake.js], env: { A: "1" }, working_directory: w' }))
     .toEqual({ needsRestart: ['fleet.command', 'fleet.env', 'fleet.working_directory'], reloaded: [] });

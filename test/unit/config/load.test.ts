@@ -233,6 +233,7 @@ describe('what involves more than one key', () => {
     ['no listener', 'listen: []', 'listen: must not be empty [a list]'],
     ['client_buffer below max_frame', 'limits: { client_buffer: 1MiB }', 'limits.client_buffer: is smaller than limits.max_frame, 16MiB ["1MiB"]'],
     ['links.base above the default max', 'links: { base: 16, max: 8 }', 'links.max: is smaller than links.base, 16 [8]'],
+    ['quotas', 'sessions: { quota: { per_session: 2GiB, per_user: 1GiB } }', 'sessions.quota.per_user: is smaller than sessions.quota.per_session, 2GiB ["1GiB"]'],
     ['ejection', 'health: { ejection: { base: 10m } }', 'health.ejection.base: is larger than health.ejection.max, 5m ["10m"]'],
   ])('%s', (_name, line, expected) => {
     const errors = told(load(`${MINIMAL}${line}\n`)).map((text) => text.replace(/^\S+ error /, ''));
@@ -284,6 +285,7 @@ describe('warnings leave the config usable', () => {
     ['a public address without tokens', `${MINIMAL}listen: [{ tcp: 0.0.0.0:4321 }]\n`, 'whoever can reach this address gets in without a token'],
     ['a public listener for one user', 'fleet: { count: 1 }\nlisten: [{ tcp: "10.0.0.1:4321", as: bob }]\n', 'whoever can reach this address gets in without a token'],
     ['a fleet without count', 'identity: { anonymous: x }\nbackends: [{ name: a, url: tcp://h:1 }]\nfleet: { weight: 2 }\n', 'no server is started'],
+    ['a quota of what is kept elsewhere', `${MINIMAL}sessions: { state: server, quota: { per_user: 1GiB } }\n`, 'with sessions.state server Skyport keeps no state'],
     ['one server twice', `${MINIMAL}backends: [{ name: a, url: tcp://h:1 }, { name: b, url: tcp://h:1 }]\n`, 'one CLI server would count twice'],
   ])('%s', (_name, text, message) => {
     const { config, problems } = load(text);

@@ -89,6 +89,16 @@ describe('answers that a server would take from all users\' sessions', () => {
     expect(merge('sessions.getLastForContext', { context: { cwd: '/g/sub', gitRoot: '/g' } }, places)).toEqual({ sessionId: 'a1' });
   });
 
+  test('the last for a context is of its repository and branch, then of its repository, then of its root, then of its directory', () => {
+    const all = list(
+      entry('a1', 1, { context: { cwd: '/x', repository: 'o/r', branch: 'main' } }), entry('a2', 2, { context: { cwd: '/y', repository: 'o/r', branch: 'dev' } }),
+      entry('a3', 3, { context: { cwd: '/z', gitRoot: '/g' } }), entry('a4', 4, { context: { cwd: '/here' } }),
+    );
+    const last = (context: object): unknown => (merge('sessions.getLastForContext', { context: { cwd: '/here', ...context } }, all) as { sessionId?: string }).sessionId;
+    expect([last({ repository: 'o/r', branch: 'main', gitRoot: '/g' }), last({ repository: 'o/r', gitRoot: '/g' }), last({ gitRoot: '/g' }), last({})])
+      .toEqual(['a1', 'a2', 'a3', 'a4']);
+  });
+
   test('the last for an unknown context is the newest', () => {
     expect(merge('sessions.getLastForContext', { context: { cwd: '/nowhere' } }, places)).toEqual({ sessionId: 'a2' });
   });

@@ -150,10 +150,77 @@ describe('the holder of the turn lock', () => {
     expect(waiting.went).toBe(true);
   });
 
+  it('whose link has seen the end of its turn before the primary\'s comes after those who wait', async () => {
+    const [one, two] = [alice(), bob()];
+    const [primary, other] = [attach(session, new FakeLink(), one), attach(session, new FakeLink(), two)];
+    begins(two);
+    const waiting = send(one);
+    event(other!, 'session.idle', {}, 'idle-1');
+    const next = send(two);
+    event(primary!, 'session.idle', {}, 'idle-1');
+    await settled();
+    expect([waiting.went, next.went]).toEqual([true, false]);
+    expect(next.places).toEqual([[1, 'alice']]);
+  });
+
+  it('keeps it while the idle before its answer may have been an earlier turn\'s', async () => {
+    const one = alice();
+    const first = send(one);
+    const waiting = send(bob());
+    const mark = session.turn.sent();
+    session.turn.seenIdle(false);
+    session.turn.answered(true, mark);
+    lock.ended(first.send, true);
+    await settled();
+    expect(waiting.went).toBe(false);
+    session.turn.seenRunning();
+    lock.tick(1, 1_000);
+    lock.tick(2, 1_000);
+    expect(waiting.went).toBe(false);
+    await turnEnds();
+    expect(waiting.went).toBe(true);
+  });
+
+  it('loses it when such a turn is not seen to open in two rounds of the janitor', async () => {
+    const first = send(alice());
+    const waiting = send(bob());
+    const mark = session.turn.sent();
+    session.turn.seenIdle(false);
+    session.turn.answered(true, mark);
+    lock.ended(first.send, true);
+    lock.tick(1, 1_000);
+    expect(waiting.went).toBe(false);
+    lock.tick(2, 1_000);
+    expect(waiting.went).toBe(true);
+  });
+
+  it('loses it at once when the answer itself says that the turn is over', () => {
+    const first = send(alice());
+    const waiting = send(bob());
+    lock.ended(first.send, true, true);
+    expect(waiting.went).toBe(true);
+  });
+
   it('does not lose it by time', () => {
     begins(alice());
     lock.tick(1e12, Infinity);
     expect(send(bob()).went).toBe(false);
+  });
+});
+
+describe('a message that was waiting', () => {
+  it('goes on when its client takes over the held turn that it waits for', () => {
+    const author = alice();
+    const attachment = attach(session, new FakeLink(), author);
+    begins(author);
+    author.closed = true;
+    attachment.vanished(0, 1_000, []);
+    const again = new Author(4, 'alice');
+    const early = send(again);
+    attachment.adopt(again);
+    lock.tick(1, 1_000);
+    expect(early.went).toBe(true);
+    expect(send(bob()).places).toEqual([[1, 'alice']]);
   });
 });
 
