@@ -199,6 +199,8 @@ function redis(file: Checked): Problem[] {
   }
   return [
     ...(given.includes('url') ? [] : [file.error(['store', 'driver'], 'needs store.url', { value: 'redis', allowed: 'redis together with store.url, or embedded' })]),
+    ...(file.orDefault(['sessions', 'state']) === 'server'
+      ? [file.error(['sessions', 'state'], 'does not go with store.driver redis: a session must be able to go on at another Skyport', { value: 'server', allowed: 'skyport, shared' })] : []),
     ...(given.includes('sentinel') && given.includes('cluster') ? [file.error(['store', 'cluster'], 'excludes store.sentinel')] : []),
   ];
 }

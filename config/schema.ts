@@ -153,6 +153,8 @@ const store = z.strictObject({
     .meta({ 'x-noun': 'a prefix', 'x-allowed': 'up to 64 letters, digits and : . _ -' })
     .describe('Begins every key and channel in Redis. All Skyports that share one have the same.'),
   timeout: duration('200ms', '1m').prefault('3s').describe('A call to Redis that has not been answered by then, with all repetitions, has failed.'),
+  lease: duration('1s', '5m').prefault('10s').describe('A Skyport that Redis has not heard of for this long is taken for dead, and the others take over its sessions. The same for all that share a store.'),
+  advertise: address().optional().describe('Where the other Skyports on the same Redis reach this one: `host:port`. Left out: the first `tcp` of `listen`.'),
   ca_file: path().optional().describe('PEM certificates that a `rediss` server is checked with. Left out: those that Node trusts.'),
 }).prefault({}).meta({ 'x-restart': true }).describe('Who owns which session and where it lives. Never prompts, tokens or keys.');
 

@@ -108,6 +108,18 @@ export interface TurnRecovered extends SessionChange {
   durationMs: number;
 }
 
+/** The store that other Skyports share. */
+export interface StoreState {
+  up: boolean;
+  reason?: string;
+}
+
+export interface InstanceChange {
+  instance: string;
+  /** gone: its lease is over; lapsed: this one's own was, before it was renewed. */
+  change: 'gone' | 'lapsed';
+}
+
 export interface TurnStarted {
   sessionId: string;
   owner: string;
@@ -256,6 +268,8 @@ export const channels = {
   backendLink: new Channel<BackendLinkChange>('backend.link'),
   backendLine: new Channel<BackendLine>('backend.line'),
   backendUnusable: new Channel<BackendUnusable>('backend.unusable'),
+  storeState: new Channel<StoreState>('store.state'),
+  instance: new Channel<InstanceChange>('instance.change'),
   backendVersion: new Channel<BackendVersion>('backend.version'),
   configReloaded: new Channel<ConfigReloaded>('config.reloaded'),
   configRejected: new Channel<ConfigRejected>('config.rejected'),

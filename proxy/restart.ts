@@ -164,7 +164,7 @@ export class RollingRestart {
     const { state } = step;
     const backend = this.servers.backend(step.name);
     const { sessionsLoaded, turnsOpen } = backend ? this.servers.load(backend) : NOTHING;
-    const left = state === 'draining' ? `, with ${sessionsLoaded} loaded sessions and ${turnsOpen} open turns` : '';
+    const left = state === 'draining' ? ` (loaded sessions: ${sessionsLoaded}, open turns: ${turnsOpen})` : '';
     this.failure = `${step.name} was not restarted while ${state}${left}: ${why}`;
     this.reopen();
     this.enter(step, 'failed');

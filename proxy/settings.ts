@@ -65,6 +65,11 @@ export function managedSettings(config: SkyportConfig): BackendSettings {
   return { ...settings(config), weight: config.fleet.weight, maxSessions: config.fleet.max_sessions, backup: false };
 }
 
+/** Of the links to another Skyport. */
+export function peerSettings(config: SkyportConfig): BackendSettings {
+  return { ...settings(config), weight: 1, backup: true };
+}
+
 export function staticBackends(config: SkyportConfig): StaticBackend[] {
   return config.backends.map(({ name, url, token, weight, max_sessions, backup }) => ({
     ...settings(config),

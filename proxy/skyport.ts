@@ -30,6 +30,7 @@ import type { TokenTable } from './identity/tokens-file.js';
 import { Janitor } from './janitor.js';
 import { createHttp } from './observe/http.js';
 import { Log } from './observe/log.js';
+import { Membership } from './membership.js';
 import { Metrics } from './observe/metrics.js';
 import type { Snapshot } from './observe/snapshot.js';
 import { move, prune, setDraining, tellDeleted } from './orders.js';
@@ -39,20 +40,16 @@ import { managedServers, RollingRestart } from './restart.js';
 import { Directory } from './sessions/directory.js';
 import { Places } from './sessions/places.js';
 import { Sharing } from './sessions/shares.js';
-import { fleetOptions, guardOf, managedSettings, quotasOf, readTokens, sharingRules, staticBackends, tokenFiles, writerRules } from './settings.js';
+import { fleetOptions, guardOf, managedSettings, peerSettings, quotasOf, readTokens, sharingRules, staticBackends, tokenFiles, writerRules } from './settings.js';
 import type { Session } from './sessions/session.js';
 import { share, unshare } from './sharing.js';
 import { StateServer } from './state/server.js';
-import { EmbeddedRegistry } from './store/embedded.js';
-import { EmbeddedFiles } from './store/embedded-files.js';
-import type { SessionFiles } from './store/session-files.js';
+import { holdsTurn, isDetaching } from './stopping.js';
+import { advertised, openStores, type Stores } from './stores.js';
 
 export class Skyport implements AdminActions {
-  private readonly log: Log;
   private readonly metrics: Metrics;
-  private readonly registry: EmbeddedRegistry;
-  /** Undefined where CLI servers keep their sessions' state themselves. */
-  private readonly files: SessionFiles | undefined;
+  private readonly membership: Membership | undefined;
   private readonly directory: Directory;
   private readonly places: Places;
   private readonly pool: Pool;
@@ -85,17 +82,25 @@ export class Skyport implements AdminActions {
    * Opens the store and reads the tokens; nothing listens and nothing is started yet.
    * @throws when the store or the tokens file cannot be used
    */
-  constructor(
-    private config: SkyportConfig,
-    private readonly file: string,
-  ) {
-    this.log = new Log({ level: config.log.level });
+  static async open(config: SkyportConfig, file: string): Promise<Skyport> {
+    const log = new Log({ level: config.log.level });
     channels.lifecycle.publish({ phase: 'starting', detail: file });
     const tokens = readTokens(config);
     if (tokens.problems.length > 0) throw new Error(tokens.problems.join('\n'));
-    this.registry = new EmbeddedRegistry(config.store.path);
-    if (config.sessions.state === 'skyport') this.files = new EmbeddedFiles(config.store.path, () => quotasOf(this.config));
-    this.directory = new Directory(this.registry, {
+    const opened: { skyport?: Skyport } = {};
+    const stores = await openStores(config, () => quotasOf(opened.skyport?.config ?? config));
+    return (opened.skyport = new Skyport(config, file, log, stores, tokens.table));
+  }
+
+  private constructor(
+    private config: SkyportConfig,
+    private readonly file: string,
+    private readonly log: Log,
+    private readonly stores: Stores,
+    tokens: TokenTable | undefined,
+  ) {
+    const { files, shared } = stores;
+    this.directory = new Directory(stores.registry, {
       turnStarted: (session) => channels.turnStarted.publish({ sessionId: session.id, owner: session.owner, backend: session.backend }),
       turnEnded: (session, outcome, durationMs) => {
         channels.turnEnded.publish({ sessionId: session.id, owner: session.owner, backend: session.backend, outcome, durationMs });
@@ -104,7 +109,7 @@ export class Skyport implements AdminActions {
       changed: () => this.places.tell(),
       unloaded: () => undefined,
       interrupted: (session) => this.services.recovery?.begin(session) ?? false,
-    }, (operation, error) => channels.registryError.publish({ operation, message: String(error) }), (session) => this.wipe(session), this.files);
+    }, (operation, error) => channels.registryError.publish({ operation, message: String(error) }), (session) => this.wipe(session), files, shared?.others);
     this.places = new Places(this.directory, () => this.config.sessions.max_active_per_backend, (session, reason) => {
       const { id: sessionId, owner, backend, epoch } = session;
       channels.sessionDetached.publish({ sessionId, owner, backend, epoch, reason });
@@ -127,7 +132,7 @@ export class Skyport implements AdminActions {
       onSpent: (backend, reason) => {
         if (backend.kind === 'managed') this.fleet.recycle(backend.name, reason);
       },
-    }, this.files && new StateServer(this.files, this.directory, {
+    }, files && new StateServer(files, this.directory, {
       strip: (sessionId, content) => this.directory.get(sessionId)?.journal?.ghosts.strip(content) ?? content,
       onAppend: (sessionId, _path, content) => this.directory.get(sessionId)?.journal?.stored(content),
     }));
@@ -146,21 +151,23 @@ export class Skyport implements AdminActions {
       roster,
       writers: new Writers(writerRules(config)),
       throttle: new LoginThrottle(),
-      authenticator: new Authenticator({ anonymous: config.identity.anonymous, tokens: tokens.table }),
+      authenticator: new Authenticator({ anonymous: config.identity.anonymous, tokens }),
       guard: guardOf(config, workspaces),
       sharing: new Sharing(sharingRules(config)),
       limits: config.limits,
       linger: config.sessions.linger,
       moves: (config.sessions.state as string) !== 'server',
       draining: false,
-      ...(this.files ? { stored: storedIn(this.files) } : {}),
+      ...(files ? { stored: storedIn(files) } : {}),
+      lease: config.store.lease,
       makeDirectory: async (path) => {
         if (!workspaces || !path.startsWith(workspaces)) return;
         // A static backend may be on another host, where the directory is made by other means.
         await mkdir(path, { recursive: true }).catch(() => undefined);
       },
     };
-    if (this.files) this.services.recovery = new Recovery(this.services, this.files);
+    if (files) this.services.recovery = new Recovery(this.services, files);
+    this.membership = shared && new Membership(shared, this.services, () => peerSettings(this.config));
     this.mover = new Mover(this.services);
     this.rolling = new RollingRestart(managedServers(this.fleet, this.services, this.mover));
     this.metrics = new Metrics(() => this.snapshot());
@@ -176,6 +183,7 @@ export class Skyport implements AdminActions {
       { name: 'config', every: 2_000, run: () => this.watcher.look() },
       { name: 'handshakes', every: 1_000, run: (now) => this.endHandshakes(now) },
       { name: 'registry', every: 1_000, run: () => this.flush() },
+      { name: 'other Skyports', every: 1_000, run: () => this.membership?.tick() },
       { name: 'throttle', every: 60_000, run: (now) => this.services.throttle.sweep(now) },
     ]);
     this.watcher = new ConfigWatcher(file, (reload) => this.onReload(reload), (loaded) => this.watchedTokens(loaded), {
@@ -203,6 +211,7 @@ export class Skyport implements AdminActions {
         this.bound.push(await listenHttp(server, parseAddress(listener.http)!));
       }
     }
+    await this.membership?.join(advertised(this.config, this.bound));
     await this.watcher.start();
     this.markReady();
   }
@@ -334,22 +343,22 @@ export class Skyport implements AdminActions {
     await this.watcher.close();
     for (const bound of this.bound) bound.close();
     const deadline = Date.now() + this.config.shutdown.drain;
-    while ((services.roster.size > 0 || this.holdsTurn()) && Date.now() < deadline) {
+    while ((services.roster.size > 0 || holdsTurn(this.directory)) && Date.now() < deadline) {
       for (const client of [...services.roster.all()]) client.finish();
       await pause(25);
     }
     for (const client of [...services.roster.all()]) client.leave('SKYPORT_SHUTTING_DOWN');
     // The detaches of those who have just left are answered within milliseconds.
     const detached = Date.now() + 1_000;
-    while (this.isDetaching() && Date.now() < detached) await pause(10);
+    while (isDetaching(this.directory) && Date.now() < detached) await pause(10);
     this.janitor.stop();
+    await this.membership?.leave();
     this.pool.close();
     await this.fleet.stop();
     process.off('exit', this.onExit);
     await this.admin?.close();
     await this.flush();
-    await this.files?.close();
-    await this.registry.close();
+    await this.stores.close();
     channels.lifecycle.publish({ phase: 'stopped' });
     this.metrics.close();
     this.log.close();
@@ -357,26 +366,11 @@ export class Skyport implements AdminActions {
 
   /** Deletes a session from its server. @returns false when the server cannot be asked */
   private async wipe({ id, backend: name }: Session): Promise<boolean> {
-    if (this.files) return true;
+    if (this.stores.files) return true;
     const link = await this.pool.bound(name)?.links.borrow(PLAIN, id);
     if (!link || isRefusal(link) || 'kind' in link) return false;
     const answer = await link.call('session.delete', { sessionId: id }, WIPE_DEADLINE);
     return !isRefusal(answer) && answer.ok;
-  }
-
-  /** A turn runs on for a client that vanished, and does not wait for one. */
-  private holdsTurn(): boolean {
-    for (const session of this.directory.live()) {
-      if (session.attachments.some((attachment) => attachment.state === 'held' && !attachment.needsClient)) return true;
-    }
-    return false;
-  }
-
-  private isDetaching(): boolean {
-    for (const session of this.directory.live()) {
-      if (session.attachments.some((attachment) => attachment.state === 'detaching')) return true;
-    }
-    return false;
   }
 }
 

@@ -19,6 +19,7 @@ import { addTraffic, type Traffic } from '../wire/traffic.js';
 import { takesNudges } from './nudge-probe.js';
 import { PLAIN, type Profile } from './profile.js';
 import { becomeFileSystem, serve, type Served, type SessionFileSystem } from './provider.js';
+import { ServerShell } from './shell.js';
 
 /** Answers to `connect` that are kept, one a profile. */
 const MAX_HANDSHAKES = 256;
@@ -66,6 +67,7 @@ export class Backend {
   private connecting: Address | undefined;
   /** The server's life for which Skyport is its file system. */
   private served: Served | undefined;
+  private shell: ServerShell | undefined;
   private incarnations = 0;
   private nudge = false;
   private closing = false;
@@ -189,7 +191,7 @@ export class Backend {
       timeout: this.settings.health.timeout,
       maxFrame: this.settings.maxFrame,
       events: {
-        onBroadcast: (link, frame, peeked) => this.events.onBroadcast(this, link, frame, peeked),
+        onBroadcast: (link, frame, peeked) => this.onBroadcast(link, frame, peeked),
         onStateRequest: (link, frame, peeked) => this.onStateRequest(link, frame, peeked),
         onShutdownNotice: () => this.health.shutdownNotice(performance.now()),
         onClosed: (link, reason) => this.onLinkClosed(link, reason),
@@ -280,6 +282,7 @@ export class Backend {
     const unusable = await becomeFileSystem(link, files, address.workingDirectory, this.settings.health.timeout);
     if (!unusable) {
       this.served = Object.freeze({ name: this.name, incarnation: ++this.incarnations });
+      this.shell = new ServerShell(link);
       return undefined;
     }
     const { reason, cure } = unusable;
@@ -290,9 +293,15 @@ export class Backend {
     return { reason, gone: cure !== 'wait' };
   }
 
+  private onBroadcast(link: Link, frame: Frame, peeked: Peek): void {
+    const { method } = peeked;
+    if (this.shell && (method === 'shell.output' || method === 'shell.exit') && this.shell.hear(link, method, frame)) return;
+    this.events.onBroadcast(this, link, frame, peeked);
+  }
+
   private onStateRequest(link: Link, frame: Frame, peeked: Peek): boolean {
-    if (!this.files || !this.served || link !== this.control) return false;
-    serve(link, this.files, this.served, frame, peeked);
+    if (!this.files || !this.served || !this.shell || link !== this.control) return false;
+    serve(link, this.files, this.served, this.shell, frame, peeked);
     return true;
   }
 
@@ -301,6 +310,7 @@ export class Backend {
     if (link === this.control) {
       this.control = undefined;
       this.served = undefined;
+      this.shell = undefined;
       if ((this.health.state !== 'up' && this.health.state !== 'ejected') || !this.address || this.closing) return;
       // Its server stores nothing any more, and never will: whoever is on it must go elsewhere now.
       if (this.files) {

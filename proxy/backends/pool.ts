@@ -31,6 +31,8 @@ export class Pool {
   /** Taken out of the configuration, or replaced by one of the same name at another address. */
   private readonly leaving = new Set<Backend>();
   private readonly addresses = new Map<string, string>();
+  /** Other Skyports, by instance: reached like servers, and given no sessions. */
+  private readonly peers = new Map<string, Backend>();
   private readonly backendEvents: BackendEvents;
   private readonly waiters = new Set<(backend: Backend) => void>();
   private policy: Policy;
@@ -101,6 +103,27 @@ export class Pool {
       if (leaving.name === name && leaving.up && (link ? leaving.links.has(link) : !backend)) return leaving;
     }
     return backend;
+  }
+
+  /** Another Skyport that has sessions. */
+  peer(instance: string): Backend | undefined {
+    return this.peers.get(instance);
+  }
+
+  /** The other Skyports there are now, by instance. Those that are gone are let go. */
+  setPeers(wanted: ReadonlyMap<string, Address>, settings: BackendSettings): void {
+    for (const [instance, peer] of this.peers) {
+      if (wanted.has(instance)) continue;
+      this.peers.delete(instance);
+      peer.close('the other Skyport is gone');
+      addTraffic(this.past, peer.traffic());
+    }
+    for (const [instance, address] of wanted) {
+      if (this.peers.has(instance)) continue;
+      const peer = new Backend(`skyport:${instance}`, 'static', settings, { ...this.backendEvents, mayEject: () => false });
+      this.peers.set(instance, peer);
+      peer.setAddress(address, 'found');
+    }
   }
 
   /** Whether another backend could take over what this one fails at. */
@@ -186,6 +209,10 @@ export class Pool {
       backend.tick(now);
       backend.links.closeIdle(now, linkIdleMs);
     }
+    for (const peer of this.peers.values()) {
+      peer.tick(now);
+      peer.links.closeIdle(now, linkIdleMs);
+    }
     for (const backend of this.leaving) {
       if (!this.busy(backend)) this.removeNow(backend);
     }
@@ -194,12 +221,12 @@ export class Pool {
   /** Totals over all backends, also those that are gone. */
   traffic(): Traffic {
     const sum = { ...this.past };
-    for (const backend of this.all()) addTraffic(sum, backend.traffic());
+    for (const backend of [...this.all(), ...this.peers.values()]) addTraffic(sum, backend.traffic());
     return sum;
   }
 
   close(): void {
-    for (const backend of this.all()) backend.close('shutting down');
+    for (const backend of [...this.all(), ...this.peers.values()]) backend.close('shutting down');
   }
 
   private add(name: string, kind: 'static' | 'managed', settings: BackendSettings): Backend {

@@ -9,6 +9,7 @@ import { isRefusal } from '../protocol/errors.js';
 import type { Frame } from '../wire/frame.js';
 import type { Peek } from '../wire/peek.js';
 import type { Link } from './link.js';
+import type { ServerShell } from './shell.js';
 
 /** One life of a backend's server as this Skyport serves it. */
 export interface Served {
@@ -21,8 +22,12 @@ export interface Served {
 export interface SessionFileSystem {
   /** Where in a session's file system the server shall keep its state. */
   readonly statePath: string;
-  /** Answers a request, in the order of the calls; never rejects. @returns an object with a `result` or an `error` */
-  answer(from: Served, method: string, params: unknown): Promise<object>;
+  /**
+   * Answers a request, in the order of the calls; never rejects.
+   * @param shell reaches the server's own files
+   * @returns an object with a `result` or an `error`
+   */
+  answer(from: Served, method: string, params: unknown, shell: ServerShell): Promise<object>;
 }
 
 /** Why a server cannot be used as it is now. `restart`: another process of it could. */
@@ -92,9 +97,9 @@ async function workingDirectoryOf(link: Link, timeout: number): Promise<string> 
 }
 
 /** Has a request answered. @param frame not kept after the call */
-export function serve(link: Link, files: SessionFileSystem, from: Served, frame: Frame, peeked: Peek): void {
+export function serve(link: Link, files: SessionFileSystem, from: Served, shell: ServerShell, frame: Frame, peeked: Peek): void {
   const idToken = frame.buffer.toString('utf8', peeked.idStart, peeked.idEnd);
-  void files.answer(from, peeked.method, paramsOf(frame)).then((reply) => link.reply(idToken, reply));
+  void files.answer(from, peeked.method, paramsOf(frame), shell).then((reply) => link.reply(idToken, reply));
 }
 
 /** What is no JSON has no params. */

@@ -53,6 +53,8 @@ function build(terminal: Terminal, done: (code: number) => void): Command {
     .description('One port, many copilots: a session-aware reverse proxy in front of GitHub Copilot CLI servers.')
     .version(packageVersion())
     .addHelpText('after', CONFIG_HELP)
+    // What follows a command is its own, though one above it has options of the same names.
+    .enablePositionalOptions()
     .showHelpAfterError('(skyport --help tells what there is)')
     .exitOverride()
     .configureOutput({
@@ -103,7 +105,6 @@ function addRemote(program: Command, terminal: Terminal, done: (code: number) =>
     .action(async (options: StatusOptions) => done(await (await import('./status.js')).status(options, terminal)));
 
   const sessions = remote('sessions', 'who owns which session and where it lives')
-    // Options after `prune` are its own, though some are called the same.
     .enablePositionalOptions()
     .option('--user <user>', 'only of this owner')
     .option('--backend <name>', 'only on this backend')

@@ -32,7 +32,7 @@ type EndSignal = keyof typeof SIGNAL_CODES;
 
 async function realSkyport(config: SkyportConfig, file: string): Promise<Startable> {
   const { Skyport } = await import('../skyport.js');
-  return new Skyport(config, file);
+  return Skyport.open(config, file);
 }
 
 /**

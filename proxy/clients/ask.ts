@@ -28,6 +28,8 @@ export class Ask implements Call {
   /** Runs on every answer of the server and, with nothing, when there will be none. */
   hook: AnswerHook | undefined;
   onEnd: ((ok: boolean) => void) | undefined;
+  /** Its session was not known, and other Skyports have been asked for it. */
+  looked = false;
   /** Makes the call once more when its server is lost. A call that has it is kept until it is answered. */
   again: (() => void) | undefined;
   private tries = 0;

@@ -9,7 +9,7 @@ import { PLAIN, type Profile } from '../backends/profile.js';
 import type { Link } from '../backends/link.js';
 import { channels } from '../channels.js';
 import { errorReply, refuse, type ErrorName, type Refusal } from '../protocol/errors.js';
-import type { Principal } from '../identity/principal.js';
+import { isPeer, type Principal } from '../identity/principal.js';
 import type { Access } from '../protocol/access.js';
 import { clear, type Attachment, type Residue, type ServerRequest, type SessionClient } from '../sessions/attachment.js';
 import type { Session } from '../sessions/session.js';
@@ -33,6 +33,9 @@ const FAREWELL = 1_000;
 /** A client that nobody knows yet needs no larger messages than its `connect`. */
 export const HANDSHAKE_FRAME = 65_536;
 
+/** As from a CLI server. */
+const PEER_FRAME = 536_870_912;
+
 let lastId = 0;
 
 export class Client implements SessionClient {
@@ -43,6 +46,8 @@ export class Client implements SessionClient {
   /** Told to leave: takes no new requests, stays until its turns and answers are through. */
   leaving = false;
   readonly attachments = new Map<string, Attachment>();
+  /** By session: the user that another Skyport attaches for. */
+  readonly behalf = new Map<string, string>();
   private readonly asks = new Map<string, Ask>();
   private readonly homes = new Map<Backend, Link>();
   private readonly serverRequests = new Map<number, ServerRequest>();
@@ -77,6 +82,16 @@ export class Client implements SessionClient {
     return this.principal?.user;
   }
 
+  /** Who it is on this session, for others to read. */
+  userOn(sessionId: string): string | undefined {
+    return this.isPeer ? this.behalf.get(sessionId) : this.user;
+  }
+
+  /** It is another Skyport, which speaks for clients of its own. */
+  get isPeer(): boolean {
+    return isPeer(this.principal);
+  }
+
   /** Milliseconds since the connection was accepted. */
   age(now: number): number {
     return now - this.openedAt;
@@ -93,7 +108,8 @@ export class Client implements SessionClient {
     this.profile = profile;
     if (this.principal) return;
     this.principal = principal;
-    this.transport.maxFrame = this.services.limits.max_frame;
+    // Another Skyport has bounded its clients' messages; what its servers send comes this way, too.
+    this.transport.maxFrame = this.isPeer ? PEER_FRAME : this.services.limits.max_frame;
     this.services.roster.authenticated(this, principal);
     channels.clientAuthenticated.publish({
       clientId: this.id,
@@ -178,7 +194,7 @@ export class Client implements SessionClient {
   begin(ask: Ask): Refusal | undefined {
     this.requests++;
     if (this.asks.has(ask.idToken)) return refuse('SKYPORT_DUPLICATE_ID');
-    if (this.asks.size >= this.services.limits.requests_per_client) return refuse('SKYPORT_TOO_MANY_REQUESTS');
+    if (this.asks.size >= this.services.limits.requests_per_client && !this.isPeer) return refuse('SKYPORT_TOO_MANY_REQUESTS');
     this.asks.set(ask.idToken, ask);
     return undefined;
   }
@@ -194,7 +210,7 @@ export class Client implements SessionClient {
   }
 
   get crowded(): boolean {
-    return this.heldBytes > this.services.limits.client_buffer;
+    return this.heldBytes > this.services.limits.client_buffer && !this.isPeer;
   }
 
   /** Stops reading from the client while the link it writes to is full. */
@@ -236,6 +252,7 @@ export class Client implements SessionClient {
 
   dropped(attachment: Attachment): void {
     if (this.attachments.get(attachment.session.id) === attachment) this.attachments.delete(attachment.session.id);
+    this.behalf.delete(attachment.session.id);
     if (this.leaving && this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
   }
 

@@ -6,7 +6,8 @@ import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/erro
 import { parseAnswer, type Link } from '../backends/link.js';
 import { namesSomebodyElse, ownerFor } from '../identity/principal.js';
 import { Attachment, clear, type Residue } from '../sessions/attachment.js';
-import { createParams, isNotFound } from '../sessions/recipe.js';
+import { createParams, isNotFound, ON_BEHALF } from '../sessions/recipe.js';
+import { IdTaken } from '../sessions/directory.js';
 import type { Session } from '../sessions/session.js';
 import { channels } from '../channels.js';
 import { frameOf } from '../wire/frame.js';
@@ -72,12 +73,24 @@ export function create(ask: Ask): Refusal | undefined {
     registered.then(
       () => attachNow(ask, session),
       (error: unknown) => {
+        if (error instanceof IdTaken) return createdElsewhere(ask, sessionId);
         channels.registryError.publish({ operation: 'put', message: String(error) });
         ask.refuse(refuse('SKYPORT_STORE_UNAVAILABLE'));
       },
     );
   });
   return undefined;
+}
+
+/** Another Skyport has given the id away first: to this client's user, or to somebody else. */
+function createdElsewhere(ask: Ask, sessionId: string): void {
+  ask.client.services.directory.learn(sessionId).then(
+    (session) => {
+      if (ask.client.owns(session)) attachNow(ask, session);
+      else ask.refuse(refuseSession(sessionId));
+    },
+    () => ask.refuse(refuse('SKYPORT_STORE_UNAVAILABLE')),
+  );
 }
 
 export function resume(ask: Ask, session: Session): Refusal | undefined {
@@ -131,6 +144,7 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
   const params = attachParams(ask, session, access);
   let method: 'session.create' | 'session.resume' = fresh ? 'session.create' : 'session.resume';
   const recipe = { method: ask.spec.name as typeof method, params: Buffer.from(JSON.stringify(params)) };
+  if (session.foreign) rewrite(ask, { ...params, [ON_BEHALF]: client.user });
   ask.hook = (frame, peeked) => {
     if (peeked.isError) {
       const answer = parseAnswer(frame, peeked);

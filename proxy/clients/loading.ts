@@ -34,14 +34,19 @@ const NONE: ReadonlySet<string> = new Set();
  * @param tried backends that have just failed
  */
 export async function home(services: Services, session: Session, tried: ReadonlySet<string> = NONE): Promise<Backend | Refusal> {
-  const { pool } = services;
-  const deadline = Date.now() + PATIENCE;
+  const { pool, cluster } = services;
+  const deadline = Date.now() + PATIENCE + (cluster?.isForeign(session) ? services.lease : 0);
   for (;;) {
-    const own = pool.bound(session.backend, session.primary?.link);
+    const foreign = cluster?.isForeign(session) === true;
+    const own = foreign ? pool.peer(session.holder) : pool.bound(session.backend, session.primary?.link);
     if (!services.moves || session.primary) return own?.up ? own : refuse('SKYPORT_BACKEND_UNAVAILABLE');
-    const found = choose(services, session, own, tried);
+    const way = foreign ? await cluster.way(session) : 'ours';
+    if (typeof way === 'object') return way;
+    const found = way === 'ours' ? choose(services, session, foreign ? undefined : own, tried) : undefined;
     if (found === own && found) return found;
-    if (found) return await rebind(services, session, found.name) ?? found;
+    const refusal = found && await rebind(services, session, found.name);
+    // Another Skyport may have been faster; then the way is to that one.
+    if (found && !(refusal && cluster?.isForeign(session))) return refusal ?? found;
     if (Date.now() >= deadline) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
     await pool.nextUp(LOOK_AGAIN);
     // What failed a moment ago may have been started again.
@@ -54,7 +59,8 @@ function choose(services: Services, session: Session, own: Backend | undefined, 
   const { pool, places } = services;
   const mine = own?.eligible && !tried.has(own.name) ? own : undefined;
   if (mine && places.room(mine.name, session)) return mine;
-  const except = new Set([...tried, session.backend]);
+  // A backend of another Skyport may have the name of one of ours.
+  const except = new Set(own ? [...tried, session.backend] : tried);
   let full: Backend | undefined;
   for (;;) {
     const other = pool.place({ user: session.owner, sessionId: session.id }, except);

@@ -3,6 +3,7 @@
  */
 import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
 import { lookup, type MethodSpec } from '../protocol/catalogue.js';
+import { onSession as sessionMethod } from '../protocol/method.js';
 import { errorReply } from '../protocol/errors.js';
 import { channels } from '../channels.js';
 import { sessionIdsIn } from '../guard/carriers.js';
@@ -12,6 +13,8 @@ import type { Frame } from '../wire/frame.js';
 import { scan, type Scan } from '../wire/scan.js';
 import { withParams } from '../wire/rewrite.js';
 import { Ask } from './ask.js';
+import { release, RELEASE } from './cluster.js';
+import { ON_BEHALF } from '../sessions/recipe.js';
 import type { Client } from './client.js';
 import { create, detach, resume, remove } from './life.js';
 import { answerLocally } from './local.js';
@@ -22,7 +25,7 @@ import { answerStored } from './stored.js';
 /** @param frame not kept after the call, unless the request has to wait */
 export function dispatch(client: Client, frame: Frame, scanned: Scan): void {
   const idToken = frame.buffer.toString('utf8', scanned.idStart, scanned.idEnd);
-  const spec = lookup(scanned.method);
+  const spec = lookup(scanned.method) ?? (client.isPeer && scanned.method === RELEASE ? RELEASE_SPEC : undefined);
   if (!spec) {
     // A client may name anything here; the name goes back to it, and into no label.
     const refusal = refuse('SKYPORT_METHOD_UNKNOWN', `Unhandled method ${scanned.method}`);
@@ -37,6 +40,10 @@ export function dispatch(client: Client, frame: Frame, scanned: Scan): void {
     ask.refuse(overload);
     return;
   }
+  if (spec === RELEASE_SPEC) {
+    release(ask);
+    return;
+  }
   if (client.services.draining && (spec.life === 'create' || spec.opensTurn)) {
     ask.refuse(refuse('SKYPORT_SHUTTING_DOWN'));
     return;
@@ -44,6 +51,9 @@ export function dispatch(client: Client, frame: Frame, scanned: Scan): void {
   const refusal = route(ask, spec);
   if (refusal) ask.refuse(refusal);
 }
+
+/** Of Skyports among themselves; to everybody else it does not exist. */
+const RELEASE_SPEC = sessionMethod(RELEASE, 'epoch');
 
 function route(ask: Ask, spec: MethodSpec): Refusal | undefined {
   const { client } = ask;
@@ -69,6 +79,7 @@ function onSession(ask: Ask, spec: MethodSpec): Refusal | undefined {
   if (sessionId === undefined) return refuse('SKYPORT_INVALID_PARAMS', `Missing sessionId in ${spec.name} request`);
   const session = directory.get(sessionId);
   const access = client.access(session);
+  if (!session && client.services.cluster && !ask.looked) return lookElsewhere(ask, spec, sessionId);
   if (!session || !access) return unknownSession(ask, spec, sessionId);
   const closed = access === 'owner' ? undefined : refuseByAccess(access, spec);
   if (closed) return closed;
@@ -76,6 +87,7 @@ function onSession(ask: Ask, spec: MethodSpec): Refusal | undefined {
   if (access === 'reader' && spec.life === 'resume') rewrite(ask, readerResume(ask.params()));
   const refusal = ownsAll(ask, spec, session) ?? permit(ask, session.owner);
   if (refusal) return refusal;
+  if (client.isPeer && spec.life === 'resume') takeBehalf(ask, sessionId);
   const { stored } = client.services;
   const answered = stored && answerStored(ask, stored, session);
   if (answered) return answered === true ? undefined : answered;
@@ -91,6 +103,27 @@ function onSession(ask: Ask, spec: MethodSpec): Refusal | undefined {
     default:
       return spec.registers === undefined ? passOn(ask, session) : fork(ask, session);
   }
+}
+
+/** Another Skyport may have made the session a moment ago. */
+function lookElsewhere(ask: Ask, spec: MethodSpec, sessionId: string): undefined {
+  ask.keep();
+  ask.looked = true;
+  ask.client.services.directory.learn(sessionId).then(
+    () => {
+      const refusal = ask.done ? undefined : onSession(ask, spec);
+      if (refusal) ask.refuse(refusal);
+    },
+    () => ask.refuse(refuse('SKYPORT_STORE_UNAVAILABLE')),
+  );
+  return undefined;
+}
+
+/** Another Skyport says for whom it attaches; a CLI server need not know. */
+function takeBehalf(ask: Ask, sessionId: string): void {
+  const { [ON_BEHALF]: user, ...params } = ask.params();
+  if (typeof user === 'string') ask.client.behalf.set(sessionId, user);
+  rewrite(ask, params);
 }
 
 /** Somebody else's session answers like one that does not exist, as a CLI server answers that. */
@@ -135,6 +168,8 @@ function ownsAll(ask: Ask, spec: MethodSpec, session?: Session): Refusal | undef
 export function permit(ask: Ask, owner: string): Refusal | undefined {
   const { client, spec } = ask;
   const principal = client.principal!;
+  // It has asked its own guard.
+  if (client.isPeer) return undefined;
   const { guard } = client.services;
   const caller = { user: principal.user, roles: principal.roles };
   const refusal = guard.method(caller, spec);

@@ -17,6 +17,8 @@ export class Roster {
   private readonly byUser = new Map<string, Set<Client>>();
   /** Principals that speak for many users: whose sessions they may see is asked each time. */
   private readonly services = new Set<Client>();
+  /** Other Skyports: like a CLI server, this one tells each of their connections everything. */
+  private readonly peers = new Set<Client>();
   private known = 0;
   private past = noTraffic();
 
@@ -41,6 +43,10 @@ export class Roster {
 
   authenticated(client: Client, principal: Principal): void {
     this.known++;
+    if (client.isPeer) {
+      this.peers.add(client);
+      return;
+    }
     if (principal.sessionPattern) {
       this.services.add(client);
       return;
@@ -56,6 +62,7 @@ export class Roster {
     if (!client.principal) return;
     this.known--;
     this.services.delete(client);
+    this.peers.delete(client);
     const clients = this.byUser.get(client.principal.user);
     clients?.delete(client);
     if (clients?.size === 0) this.byUser.delete(client.principal.user);
@@ -67,6 +74,7 @@ export class Roster {
    * one that has no link there gets the copy of the control link.
    */
   lifecycle(session: Session, backend: Backend, link: Link, frame: Frame): void {
+    if (backend.isControl(link)) for (const peer of this.peers) peer.deliver(frame);
     for (const client of this.concerned(session)) {
       const home = client.home(backend);
       if (home ? home === link : backend.isControl(link)) client.deliver(frame);
@@ -89,7 +97,7 @@ export class Roster {
   private *concerned(session: Session): IterableIterator<Client> {
     if (this.sharing().shared(session)) {
       // Roles are the clients', and change with a reload: everybody is asked.
-      for (const client of this.clients) if (client.concerns(session)) yield client;
+      for (const client of this.clients) if (!client.isPeer && client.concerns(session)) yield client;
       return;
     }
     yield* this.byUser.get(session.owner) ?? [];

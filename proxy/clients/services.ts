@@ -6,6 +6,7 @@ import type { LoginThrottle } from '../identity/throttle.js';
 import type { Directory } from '../sessions/directory.js';
 import type { Places } from '../sessions/places.js';
 import type { Sharing } from '../sessions/shares.js';
+import type { Cluster } from './cluster.js';
 import type { Recovery } from './recovery.js';
 import type { Roster } from './roster.js';
 import type { Stored } from './stored.js';
@@ -40,6 +41,10 @@ export interface Services {
   readonly stored?: Stored;
   /** Takes up the turns of dead servers, where Skyport keeps the state. */
   recovery?: Recovery;
+  /** The other Skyports on the same store, if there may be any. */
+  cluster?: Cluster;
+  /** `store.lease`, milliseconds. */
+  readonly lease: number;
   /** Set once shutting down has begun: no new sessions or turns. */
   draining: boolean;
   /** Makes the directory that the guard has chosen for a user, where Skyport may (managed servers). */

@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { METHODS, type MethodSpec, type RuleName } from '../protocol/catalogue.js';
+import { leastAccess } from '../protocol/classification/sharing.js';
 import { SERVER_REQUESTS } from '../protocol/server-requests.js';
 import { CHECKED_METHODS, checksOf } from './parameters.js';
 import { RULES, type Rule } from './rules.js';
@@ -77,12 +78,13 @@ function ruleText(rule: Rule): string {
 }
 
 function methodsTable(): string {
-  const rows = METHODS.map((spec) => `| \`${spec.name}\` | ${spec.route} | ${verdict(spec, 'tenant')} | ${verdict(spec, 'trusted')} | ${looked(spec.name)} |`);
+  const rows = METHODS.map((spec) => `| \`${spec.name}\` | ${spec.route} | ${verdict(spec, 'tenant')} | ${verdict(spec, 'trusted')} | ${spec.route === 'session' ? leastAccess(spec.name) : ''} | ${looked(spec.name)} |`);
   return [
     '## Methods', '',
     'Where a call goes: `session` to the server of the session, `any` to any server, `fanout` to all of the user\'s and merged,',
     '`local` and `handshake` are answered by Skyport. What is not in this table is answered "Unhandled method".', '',
-    '| method | route | tenant | trusted | parameters that rules look at |', '|---|---|---|---|---|', ...rows, '',
+    'On a session, `for` is the least that a caller must be: its owner, or somebody with whom it is shared as writer or reader.', '',
+    '| method | route | tenant | trusted | for | parameters that rules look at |', '|---|---|---|---|---|---|', ...rows, '',
   ].join('\n');
 }
 

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { refuse, type Refusal } from '../protocol/errors.js';
-import type { Principal } from './principal.js';
+import { PEER, type Principal } from './principal.js';
 import type { TokenEntry, TokenTable } from './tokens-file.js';
 
 export interface Logins {
@@ -21,6 +21,8 @@ const USER_ROLE: ReadonlySet<string> = new Set(['user']);
  */
 export class Authenticator {
   #logins: Logins;
+  /** Digest of what other Skyports on the same store show. */
+  #peers: Buffer | undefined;
 
   constructor(logins: Logins) {
     this.#logins = logins;
@@ -29,6 +31,11 @@ export class Authenticator {
   /** From now on these are in force. Connections that exist are the caller's business: `current`. */
   update(logins: Logins): void {
     this.#logins = logins;
+  }
+
+  /** @param secret of the Skyports that share a store; who shows it is one of them */
+  admitPeers(secret: string): void {
+    this.#peers = digestOf(secret);
   }
 
   /** The services' patterns that are in force, for `namesSomebodyElse`. */
@@ -51,6 +58,7 @@ export class Authenticator {
     if (token === undefined || token === '') {
       return this.#tokenless(listenerUser) ?? refuse('SKYPORT_AUTHENTICATION_FAILED');
     }
+    if (this.#peers && timingSafeEqual(this.#peers, digestOf(token))) return PEER;
     if (listenerUser !== undefined || tokens === undefined) return refuse('SKYPORT_AUTHENTICATION_NOT_CONFIGURED');
     return find(tokens.entries, token)?.principal ?? refuse('SKYPORT_AUTHENTICATION_FAILED');
   }
@@ -65,7 +73,7 @@ export class Authenticator {
    * other roles or another pattern, or undefined when it would not get in any more as that user.
    */
   current(principal: Principal): Principal | undefined {
-    if (principal.source === 'listener') return principal;
+    if (principal.source === 'listener' || principal.source === 'peer') return principal;
     if (principal.source === 'anonymous') return this.#logins.anonymous === principal.user ? principal : undefined;
     const entry = this.#logins.tokens?.entries.find((one) => one.principal.tokenId === principal.tokenId);
     return entry?.principal.user === principal.user ? entry.principal : undefined;
@@ -90,11 +98,15 @@ function tokenless(user: string, source: 'anonymous' | 'listener'): Principal {
 /** Compares with every entry to the end, so that the time tells nothing about which one it was, or whether one was. */
 function find(entries: readonly TokenEntry[], token: string): TokenEntry | undefined {
   const tooLong = Buffer.byteLength(token) > LONGEST_TOKEN;
-  const digest = createHash('sha256').update(tooLong ? '' : token).digest();
+  const digest = digestOf(tooLong ? '' : token);
   let found: TokenEntry | undefined;
   for (const entry of entries) {
     const equal = timingSafeEqual(entry.digest, digest);
     found = equal ? entry : found;
   }
   return tooLong ? undefined : found;
+}
+
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
 }

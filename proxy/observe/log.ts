@@ -128,6 +128,9 @@ export class Log {
       this.#line('debug', `backend_link_${change}`, { backend, reason: scrubText(reason), links }));
     this.#on(channels.backendLine, ({ backend, stream, line }) =>
       this.#line('debug', 'backend_line', { backend, stream, line: scrubText(line) }));
+    this.#on(channels.storeState, ({ up, reason }) =>
+      this.#line(up && reason === undefined ? 'info' : 'warn', up ? 'store_up' : 'store_down', { reason: reason === undefined ? undefined : scrubText(reason) }));
+    this.#on(channels.instance, ({ instance, change }) => this.#line('warn', `instance_${change}`, { instance }));
     this.#on(channels.backendVersion, ({ backend, version, protocolVersion, nudge }) =>
       this.#line('info', 'backend_version', { backend, version, protocolVersion, nudge }));
   }

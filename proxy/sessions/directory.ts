@@ -22,6 +22,7 @@ export class Directory {
    * @param observer is told about turns and changes after the directory has counted them
    * @param failed is told when the registry refuses a write that nobody waits for
    * @param wipe deletes a session from its server; false when that could not be done
+   * @param others the registry again, where other Skyports use it, too
    * @param files where the sessions' state is kept, if Skyport keeps it: each binding is fenced there before it is used
    */
   constructor(
@@ -30,12 +31,13 @@ export class Directory {
     private readonly failed: (operation: string, error: unknown) => void,
     private readonly wipe: (session: Session) => Promise<boolean> = () => Promise.resolve(true),
     private readonly files?: SessionFiles,
+    private readonly others?: Others,
   ) {
     this.sessionEvents = {
       turnStarted: (session) => {
         // A send that was on its way while its session was deleted: nobody counts or stores that again.
         if (session.deleted) return;
-        this.loadOf(session.backend).busy.add(session);
+        this.loadOf(placeOf(session)).busy.add(session);
         this.dirty.add(session);
         // From its first turn on a server has the session on its disk: that must not be forgotten.
         if (session.turns === 1) this.save(session);
@@ -43,12 +45,12 @@ export class Directory {
       },
       turnEnded: (session, outcome, ms) => {
         // One that was not counted when it began.
-        if (!this.loadOf(session.backend).busy.delete(session)) return;
+        if (!this.loadOf(placeOf(session)).busy.delete(session)) return;
         this.dirty.add(session);
         observer.turnEnded(session, outcome, ms);
       },
       changed: (session) => {
-        const { attached, loaded } = this.loadOf(session.backend);
+        const { attached, loaded } = this.loadOf(placeOf(session));
         set(attached, session, !session.deleted && (session.attachments.length > 0 || session.creating));
         set(loaded, session, !session.deleted && session.loaded);
         observer.changed(session);
@@ -108,12 +110,14 @@ export class Directory {
    */
   async register(id: string, owner: string, backend: string, creating: boolean): Promise<Session> {
     const now = Date.now();
-    const session = new Session({ id, owner, backend, epoch: 1, createdAt: now, usedAt: now, turns: 0 }, this.sessionEvents);
+    const record = { id, owner, backend, epoch: 1, createdAt: now, usedAt: now, turns: 0, holder: this.others?.self };
+    const session = new Session(record, this.sessionEvents);
     session.creating = creating;
     this.index(session);
     session.changed();
     try {
-      await this.registry.put(session.record());
+      if (!this.others) await this.registry.put(session.record());
+      else if (!(await this.others.create(session.record()))) throw new IdTaken(id);
       // Something may have been left under this id by a removal that failed.
       if (creating) await this.files?.wipe(id);
       await this.files?.fence(id, session.epoch, owner);
@@ -130,16 +134,69 @@ export class Directory {
    * @throws when the store refuses the write
    */
   async rebind(session: Session, backend: string): Promise<void> {
-    const before = this.load.get(session.backend);
+    const before = this.load.get(placeOf(session));
     const busy = before?.busy.delete(session) === true;
     before?.loaded.delete(session);
     before?.attached.delete(session);
+    const { epoch } = session;
     session.backend = backend;
+    session.holder = this.others?.self ?? '';
+    session.foreign = false;
     session.epoch++;
-    if (busy) this.loadOf(backend).busy.add(session);
+    if (busy) this.loadOf(placeOf(session)).busy.add(session);
     session.changed();
-    await this.registry.put(session.record());
+    if (!this.others) await this.registry.put(session.record());
+    else if (!(await this.others.claim(session.record(), epoch))) await this.superseded(session);
     await this.files?.fence(session.id, session.epoch, session.owner);
+  }
+
+  /** Another Skyport has taken it first. */
+  private async superseded(session: Session): Promise<never> {
+    const record = await this.others?.find(session.id);
+    if (record) this.follow(session, record);
+    throw new Error(`session ${session.id} was moved by another Skyport`);
+  }
+
+  /** Looks for a session that another Skyport may have made a moment ago. @throws when the registry cannot be asked */
+  async learn(id: string): Promise<Session | undefined> {
+    const known = this.sessions.get(id);
+    if (known || !this.others) return known;
+    const record = await this.others.find(id);
+    if (record && !this.sessions.has(id)) this.know(record);
+    return this.sessions.get(id);
+  }
+
+  /**
+   * Another Skyport has changed a session, or removed it.
+   * @returns the session, when it was this Skyport's and is not any more
+   */
+  told(id: string, record: SessionRecord | undefined): Session | undefined {
+    const session = this.sessions.get(id);
+    if (!session) {
+      if (record) this.know(record);
+      return undefined;
+    }
+    if (record && record.epoch < session.epoch) return undefined;
+    const wasOurs = session.holder === this.others?.self;
+    if (record) this.follow(session, record);
+    else this.drop(session);
+    return wasOurs && session.holder !== this.others?.self || !record ? session : undefined;
+  }
+
+  private follow(session: Session, record: SessionRecord): void {
+    const before = this.load.get(placeOf(session));
+    const busy = before?.busy.delete(session) === true;
+    before?.loaded.delete(session);
+    before?.attached.delete(session);
+    session.told(record);
+    session.foreign = !this.holds(session);
+    if (busy) this.loadOf(placeOf(session)).busy.add(session);
+    session.changed();
+  }
+
+  /** Whether this Skyport serves the session, as far as it knows. */
+  holds(session: Session): boolean {
+    return !this.others || session.holder === this.others.self;
   }
 
   /**
@@ -170,7 +227,7 @@ export class Directory {
   /** The lease of a backend on a session; undefined when the session is not bound to it. */
   leaseOf(sessionId: string, { name }: { readonly name: string }): Lease | undefined {
     const session = this.sessions.get(sessionId);
-    return session?.backend === name ? { sessionId, epoch: session.epoch } : undefined;
+    return session?.backend === name && this.holds(session) ? { sessionId, epoch: session.epoch } : undefined;
   }
 
   /** Resolves when the id can be had again, or its session is known again; undefined when nothing is under way. */
@@ -180,7 +237,8 @@ export class Directory {
 
   touched(session: Session): void {
     session.usedAt = Date.now();
-    this.dirty.add(session);
+    // What another Skyport serves it keeps count of itself.
+    if (this.holds(session)) this.dirty.add(session);
   }
 
   /**
@@ -220,7 +278,7 @@ export class Directory {
   async expire(before: number, most: number, among: Iterable<Session> = this.sessions.values()): Promise<Session[]> {
     const expired: Session[] = [];
     for (const session of among) {
-      if (isUnused(session, before) && !session.deleted) expired.push(session);
+      if (isUnused(session, before) && !session.deleted && this.holds(session)) expired.push(session);
       if (expired.length === most) break;
     }
     await Promise.all(expired.map((session) => this.forget(session)));
@@ -238,7 +296,7 @@ export class Directory {
     if (!files) return [];
     const empty: Session[] = [];
     for (const session of this.sessions.values()) {
-      if (session.turns > 0 || !isUnused(session, before)) continue;
+      if (session.turns > 0 || !isUnused(session, before) || !this.holds(session)) continue;
       if (await files.exists(session.id, HISTORY)) {
         session.stored();
         this.dirty.add(session);
@@ -271,6 +329,7 @@ export class Directory {
   /** A session of the registry: what was done on it is not known any more. */
   private know(record: SessionRecord): void {
     const session = new Session(record, this.sessionEvents);
+    session.foreign = !this.holds(session);
     session.used = true;
     this.index(session);
   }
@@ -291,7 +350,7 @@ export class Directory {
     const owned = this.owners.get(session.owner);
     owned?.delete(session);
     if (owned?.size === 0) this.owners.delete(session.owner);
-    const load = this.load.get(session.backend);
+    const load = this.load.get(placeOf(session));
     load?.attached.delete(session);
     load?.loaded.delete(session);
     load?.busy.delete(session);
@@ -302,6 +361,29 @@ export class Directory {
     let load = this.load.get(backend);
     if (!load) this.load.set(backend, (load = { attached: new Set(), loaded: new Set(), busy: new Set() }));
     return load;
+  }
+}
+
+/** A backend of another Skyport may have the name of one of ours. */
+function placeOf({ foreign, holder, backend }: Session): string {
+  return foreign ? `skyport:${holder}` : backend;
+}
+
+/** What a directory needs of the registry where other Skyports use it, too. */
+export interface Others {
+  /** This Skyport's instance. */
+  readonly self: string;
+  /** @returns false when the id is taken */
+  create(record: SessionRecord): Promise<boolean>;
+  /** @returns false when the record has another epoch by now */
+  claim(record: SessionRecord, fromEpoch: number): Promise<boolean>;
+  find(id: string): Promise<SessionRecord | undefined>;
+}
+
+/** Another Skyport has given the id away a moment ago. */
+export class IdTaken extends Error {
+  constructor(readonly id: string) {
+    super(`session ${id} is there already`);
   }
 }
 

@@ -39,7 +39,7 @@ export class Places {
    * @returns what gives the reservation back; to be called when the session is loaded, or will not be
    */
   async take(session: Session): Promise<(() => void) | Refusal> {
-    if (this.limit() === undefined || session.attachments.some((a) => a.live)) return () => undefined;
+    if (this.limit() === undefined || session.foreign || session.attachments.some((a) => a.live)) return () => undefined;
     const { backend } = session;
     const deadline = Date.now() + PATIENCE;
     const found = (this.lines.get(backend) ?? Promise.resolve()).then(() => this.find(backend, session, deadline));

@@ -6,6 +6,9 @@ import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import type { Attachment, SessionLink } from './attachment.js';
 import { onlookerParams } from './onlooker.js';
 
+/** In the params of an attach that goes to another Skyport: the user that it is for. */
+export const ON_BEHALF = 'skyportUser';
+
 export interface Recipe {
   readonly method: 'session.create' | 'session.resume';
   /** JSON text of the params. */
@@ -51,6 +54,7 @@ export async function reattach(attachment: Attachment, link: SessionLink): Promi
     delete resume['model'];
     delete resume['reasoningEffort'];
   }
+  if (session.foreign) resume[ON_BEHALF] = attachment.holder?.user;
   Object.assign(resume, session.amendments.resumeParams(), attachment.access === 'reader' ? onlookerParams(session, attachment) : {});
   if (unloaded) attachment.hush.begin(session.revival?.hush);
   if (pending) session.journal?.ghosts.expect('session.resume');

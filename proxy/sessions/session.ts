@@ -45,6 +45,10 @@ export class Session {
   readonly id: string;
   readonly owner: string;
   backend: string;
+  /** The Skyport that has it; '' where there is only one. */
+  holder: string;
+  /** Another Skyport has it. */
+  foreign = false;
   epoch: number;
   readonly createdAt: number;
   usedAt: number;
@@ -92,6 +96,7 @@ export class Session {
     this.id = record.id;
     this.owner = record.owner;
     this.backend = record.backend;
+    this.holder = record.holder ?? '';
     this.epoch = record.epoch;
     this.createdAt = record.createdAt;
     this.usedAt = record.usedAt;
@@ -105,7 +110,8 @@ export class Session {
 
   record(): SessionRecord {
     const { id, owner, backend, epoch, createdAt, usedAt, turns, shares } = this;
-    return { id, owner, backend, epoch, createdAt, usedAt, turns, shares };
+    const record = { id, owner, backend, epoch, createdAt, usedAt, turns, shares };
+    return this.holder === '' ? record : { ...record, holder: this.holder };
   }
 
   /** A CLI server has it in memory, or will in a moment. */
@@ -175,6 +181,16 @@ export class Session {
   /** Its server is gone, and with it the last attachment that the turn ran for. @returns whether it is taken up elsewhere */
   interrupted(): boolean {
     return this.turn.open && this.journal !== undefined && this.events.interrupted?.(this) === true;
+  }
+
+  /** Another Skyport says what has become of it. */
+  told(record: SessionRecord): void {
+    this.backend = record.backend;
+    this.holder = record.holder ?? '';
+    this.epoch = record.epoch;
+    this.usedAt = Math.max(this.usedAt, record.usedAt);
+    this.turns = Math.max(this.turns, record.turns);
+    this.shares = record.shares;
   }
 
   /** A server has it on its disk. */

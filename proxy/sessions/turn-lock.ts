@@ -18,7 +18,8 @@ import { WithheldIdles } from './withheld-idles.js';
 
 /** A client, as the lock needs it. */
 export interface Writer extends SessionClient {
-  readonly user: string | undefined;
+  /** Whom others are told of. */
+  userOn(sessionId: string): string | undefined;
   readonly closed: boolean;
 }
 
@@ -56,6 +57,10 @@ export class TurnLock {
     private readonly queue: TurnQueue = new LocalTurnQueue(),
   ) {}
 
+  get sessionId(): string {
+    return this.session.id;
+  }
+
   /** Nobody has it and nobody waits. */
   get free(): boolean {
     return !this.holder && this.waiting.size === 0;
@@ -78,7 +83,7 @@ export class TurnLock {
     }
     const own = this.waitingFor(writer);
     if ((own || holder) && ((reject && !mine) || this.length >= MOST_WAITING)) {
-      send.refused('in_use', holder?.user ?? writer.user ?? '');
+      send.refused('in_use', holder?.user ?? writer.userOn(this.session.id) ?? '');
       return;
     }
     const ticket = own ?? new Ticket(writer, reject && !mine, this);
@@ -285,7 +290,7 @@ class Ticket implements TurnTicket {
   constructor(public writer: Writer, readonly reject: boolean, private readonly lock: TurnLock) {}
 
   get user(): string {
-    return this.writer.user ?? '';
+    return this.writer.userOn(this.lock.sessionId) ?? '';
   }
 
   granted(): void {

@@ -1,7 +1,7 @@
 /**
  * Names of files as CLI servers write them. Each session has a file system of its own in which the
  * runtime keeps the session's state under one directory, the `sessionStatePath` it was told; what is
- * outside of that belongs to the server's machine, of which Skyport knows nothing.
+ * outside of that is on the machine of the server.
  */
 import { posix } from 'node:path';
 
@@ -16,9 +16,9 @@ export function placeOf(path: string): string | undefined {
 }
 
 /** Whether `path` is the directory or lies above it. */
-export function leadsTo(path: string, directory: string): boolean {
+export function leadsTo(path: string, directory: string | undefined): boolean {
   const plain = plainOf(path);
-  const target = plainOf(directory);
+  const target = directory === undefined ? undefined : plainOf(directory);
   if (plain === undefined || target === undefined) return false;
   return plain === '/' || target === plain || target.startsWith(`${plain}/`);
 }

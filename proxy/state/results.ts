@@ -24,8 +24,15 @@ export function content(text: string): object {
   return { content: text };
 }
 
+/**
+ * With the times as numbers as well, which the schema does not name: without them the agent's tool `view`
+ * says of every file that it does not exist (measured, runtime 1.0.85).
+ */
 export function stat({ isFile, isDirectory, size, mtime, birthtime }: FileStat): object {
-  return { isFile, isDirectory, size, mtime: new Date(mtime).toISOString(), birthtime: new Date(birthtime).toISOString() };
+  return {
+    isFile, isDirectory, size,
+    mtime: new Date(mtime).toISOString(), birthtime: new Date(birthtime).toISOString(), mtimeMs: mtime, birthtimeMs: birthtime,
+  };
 }
 
 export function names(entries: readonly FileEntry[]): object {

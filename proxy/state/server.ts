@@ -3,9 +3,9 @@
  * from the store, under the lease that the server has of the session.
  *
  *   request ──▶ lease? ──▶ path inside the session's tree? ──▶ SessionFiles ──▶ the runtime's result
- *                 │ no              │ no
- *                 ▼                 ▼
- *              refused      ENOENT; a write is refused; the working directory is a directory
+ *                 │ no              │ no                                                 ▲
+ *                 ▼                 └──▶ the server's own machine (machine.ts) ──────────┘
+ *              refused
  *
  * Requests of a server are carried out in the order they are handed in: each one is with the store
  * before `answer` returns, and the store keeps the order of each session.
@@ -14,6 +14,7 @@ import { parse } from 'yaml';
 import { channels } from '../channels.js';
 import { FileFault, type Lease, type SessionFiles } from '../store/session-files.js';
 import type { BackendIdentity, Leases } from './leases.js';
+import { Machine, type Shell } from './machine.js';
 import { leadsTo, placeOf, STATE_PATH } from './paths.js';
 import { content, DONE, failed, names, stat, typed, type FsError, type Operation, type Reply } from './results.js';
 
@@ -65,8 +66,9 @@ export class StateServer {
    * Carries a request out, or refuses it. Never rejects.
    * @param method `sessionFs.…`
    * @param params as they came; not trusted
+   * @param shell of the server that asks, for files that are its own
    */
-  answer(from: BackendIdentity, method: string, params: unknown): Promise<Reply> {
+  answer(from: BackendIdentity, method: string, params: unknown, shell: Shell): Promise<Reply> {
     this.calls++;
     const operation = method.slice(PREFIX.length);
     if (!method.startsWith(PREFIX) || !OPERATIONS.has(operation)) {
@@ -74,10 +76,10 @@ export class StateServer {
       return Promise.resolve({ error: { code: -32601, message: `${method} is not served by this session file system` } });
     }
     const given = (typeof params === 'object' && params !== null ? params : {}) as Params;
-    return this.run(from, operation as Operation, given);
+    return this.run(from, operation as Operation, given, shell);
   }
 
-  private run(from: BackendIdentity, operation: Operation, params: Params): Promise<Reply> {
+  private run(from: BackendIdentity, operation: Operation, params: Params, shell: Shell): Promise<Reply> {
     const { sessionId } = params;
     if (typeof sessionId !== 'string') return Promise.resolve(failed(operation, unknown('sessionId is not a text')));
     const lease = this.leases.leaseOf(sessionId, from);
@@ -87,7 +89,7 @@ export class StateServer {
     }
     let outcome: Promise<object | null>;
     try {
-      outcome = this.carryOut(lease, operation, params);
+      outcome = this.carryOut(lease, operation, params, shell);
     } catch (error) {
       outcome = Promise.reject(error);
     }
@@ -97,13 +99,13 @@ export class StateServer {
     );
   }
 
-  private carryOut(lease: Lease, operation: Operation, params: Params): Promise<object | null> {
+  private carryOut(lease: Lease, operation: Operation, params: Params, shell: Shell): Promise<object | null> {
     const { files } = this;
     const { sessionId } = lease;
-    if (operation === 'rename') return this.rename(lease, params);
+    if (operation === 'rename') return this.rename(lease, params, shell);
     const given = text(params.path, 'path');
     const path = placeOf(given);
-    if (path === undefined) return this.outside(sessionId, operation, given);
+    if (path === undefined) return this.outside(sessionId, operation, given, params, shell);
     switch (operation) {
       case 'readFile':
         return files.readFile(sessionId, path).then(content);
@@ -135,26 +137,47 @@ export class StateServer {
     });
   }
 
-  private rename(lease: Lease, params: Params): Promise<null> {
-    const [src, dest] = [placeOf(text(params.src, 'src')), placeOf(text(params.dest, 'dest'))];
-    if (src === undefined || dest === undefined) throw new FileFault('EINVAL', OUTSIDE);
-    return this.files.rename(lease, src, dest).then(() => DONE);
+  private rename(lease: Lease, params: Params, shell: Shell): Promise<null> {
+    const [from, to] = [text(params.src, 'src'), text(params.dest, 'dest')];
+    const [src, dest] = [placeOf(from), placeOf(to)];
+    if (src !== undefined && dest !== undefined) return this.files.rename(lease, src, dest).then(() => DONE);
+    if (src !== undefined || dest !== undefined) throw new FileFault('EINVAL', 'a file cannot be renamed into or out of the session\'s state');
+    return new Machine(shell, lease.sessionId).rename(from, to).then(() => DONE);
   }
 
   /**
-   * Only the session's working directory is asked for here, when it is resumed, and only by `stat`: with
-   * ENOENT the session would go on in another directory (measured, runtime 1.0.85).
+   * When a session is resumed, its server asks whether the working directory is there, and would go on in
+   * another one if it were not (measured, runtime 1.0.85); it cannot be asked itself at that moment.
    */
-  private async outside(sessionId: string, operation: Operation, path: string): Promise<object> {
-    if (operation !== 'stat' && operation !== 'exists') {
-      const reads = operation === 'readFile' || operation === 'readdir' || operation === 'readdirWithTypes';
-      throw new FileFault(reads ? 'ENOENT' : 'EINVAL', OUTSIDE);
+  private async outside(sessionId: string, operation: Operation, path: string, params: Params, shell: Shell): Promise<object | null> {
+    if ((operation === 'stat' || operation === 'exists') && leadsTo(path, await this.workingDirectoryOf(sessionId))) {
+      return operation === 'exists' ? { exists: true } : stat({ isFile: false, isDirectory: true, size: 0, mtime: 0, birthtime: 0 });
     }
-    const directory = await this.workingDirectoryOf(sessionId);
-    const there = directory !== undefined && leadsTo(path, directory);
-    if (operation === 'exists') return { exists: there };
-    if (!there) throw new FileFault('ENOENT', OUTSIDE);
-    return stat({ isFile: false, isDirectory: true, size: 0, mtime: 0, birthtime: 0 });
+    const machine = new Machine(shell, sessionId);
+    switch (operation) {
+      case 'readFile':
+        return content(await machine.read(path));
+      case 'exists':
+        return { exists: await machine.exists(path) };
+      case 'stat':
+        return stat(await machine.stat(path));
+      case 'readdir':
+        return names(await machine.list(path));
+      case 'readdirWithTypes':
+        return typed(await machine.list(path));
+      case 'writeFile':
+      case 'appendFile':
+        await machine.write(path, text(params.content, 'content'), operation === 'appendFile');
+        return DONE;
+      case 'mkdir':
+        await machine.mkdir(path, params.recursive === true);
+        return DONE;
+      case 'rm':
+        await machine.remove(path, { recursive: params.recursive === true, force: params.force === true });
+        return DONE;
+      default:
+        throw new FileFault('EINVAL', 'no such call');
+    }
   }
 
   /** As the runtime has written it down: `cwd` in workspace.yaml. */
@@ -199,8 +222,6 @@ export class StateServer {
 }
 
 const NOT_BOUND = 'the session is not bound to this server: its files are another one\'s, or nobody\'s';
-
-const OUTSIDE = 'no such file or directory: only the session\'s state is kept here';
 
 function unknown(message: string): FsError {
   return { code: 'UNKNOWN', message };

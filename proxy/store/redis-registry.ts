@@ -8,7 +8,7 @@
  *   registry             channel: "number instance id epoch record", without the last two when removed
  */
 import { randomBytes } from 'node:crypto';
-import type { RedisClient, Script } from './redis-client.js';
+import { StoreUnavailable, type RedisClient, type Script } from './redis-client.js';
 import { Superseded, type SharedRecord, type SharedRegistry } from './shared-registry.js';
 
 /** KEYS: records, changes. ARGV: channel, instance, id, epoch, record; epoch and record '' to remove. */
@@ -117,6 +117,19 @@ export class RedisRegistry implements SharedRegistry {
   }
 
   async tick(): Promise<void> {
+    try {
+      await this.catchUp();
+    } catch (error) {
+      // That Redis is away is told by its client; the next tick tries again.
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.listener = undefined;
+  }
+
+  private async catchUp(): Promise<void> {
     if (this.listener === undefined || this.heard === undefined) return;
     const heard = this.heard;
     const late = this.missed || this.published > heard;
@@ -124,10 +137,6 @@ export class RedisRegistry implements SharedRegistry {
     // Fewer than were heard of: Redis has lost its data.
     const lost = this.published < heard;
     if (late || lost) await this.readAgain(lost);
-  }
-
-  async close(): Promise<void> {
-    this.listener = undefined;
   }
 
   private async call(name: 'create' | 'put' | 'claim' | 'remove', id: string, record: SharedRecord | undefined, ...more: (string | number)[]): Promise<Reply> {

@@ -14,6 +14,8 @@ export interface SessionRecord {
   readonly usedAt: number;
   /** Turns begun; 0 means that a CLI server may have nothing of it on disk. */
   readonly turns: number;
+  /** The instance of Skyport that serves the session; left out where there is only one. */
+  readonly holder?: string;
   /** With whom its owner shares it; left out where that is nobody. */
   readonly shares?: Shares;
 }

@@ -19,7 +19,7 @@ async function managedPids(site: Site): Promise<number[]> {
 
 describe('after a kill -9 of Skyport', () => {
   it('owners and bindings are as before, and sessions resume with their history', async () => {
-    const site = await Site.start(scope, { servers: 3 });
+    const site = await Site.start(scope, { managed: 3 });
     const client = site.client();
     const ids: string[] = [];
     for (let n = 1; n <= 6; n++) {
@@ -42,7 +42,7 @@ describe('after a kill -9 of Skyport', () => {
   });
 
   it("another user's session is refused as before", async () => {
-    const site = await Site.start(scope, { servers: 1 });
+    const site = await Site.start(scope, { managed: 1 });
     const session = await site.client().createSession(site.session());
     await turn(session, 'mine');
     await site.skyport.kill9();
@@ -54,7 +54,7 @@ describe('after a kill -9 of Skyport', () => {
   });
 
   it('a session that was made the moment before has its owner', async () => {
-    const site = await Site.start(scope, { servers: 1 });
+    const site = await Site.start(scope, { managed: 1 });
     const wire = await site.wire();
     await wire.result('session.create', site.params({ sessionId: 'brand-new' }));
     await site.skyport.kill9();
@@ -65,7 +65,7 @@ describe('after a kill -9 of Skyport', () => {
   });
 
   it('a fork belongs to the owner of the first', async () => {
-    const site = await Site.start(scope, { servers: 1 });
+    const site = await Site.start(scope, { managed: 1 });
     const client = site.client();
     const session = await client.createSession(site.session());
     await turn(session, 'a root');
@@ -77,7 +77,7 @@ describe('after a kill -9 of Skyport', () => {
   });
 
   it('a deleted session stays deleted', async () => {
-    const site = await Site.start(scope, { servers: 1 });
+    const site = await Site.start(scope, { managed: 1 });
     const client = site.client();
     const session = await client.createSession(site.session());
     await turn(session, 'gone soon');

@@ -11,7 +11,7 @@ const scope = scopeOfEachTest();
 const HOUR = 3_600_000;
 
 it('an old session goes, a newer one and one that is attached stay', async () => {
-  const site = await Site.start(scope, { servers: 1, config: { sessions: { ttl: '1h' } } });
+  const site = await Site.start(scope, { servers: 1, config: { sessions: { state: 'server', ttl: '1h' } } });
   const client = site.client();
   const [old, newer, attached] = [await client.createSession(site.session()), await client.createSession(site.session()), await client.createSession(site.session())];
   for (const session of [old!, newer!, attached!]) await turn(session, 'remember me');
@@ -23,11 +23,11 @@ it('an old session goes, a newer one and one that is attached stay', async () =>
   }
   await registry.close();
   // Nothing expires before the ttl is put in force again, when somebody has the third one attached.
-  site.skyport.editConfig((config) => { config['sessions'] = {}; });
+  site.skyport.editConfig((config) => { config['sessions'] = { state: 'server' }; });
   await site.skyport.run();
   const again = site.client();
   await again.resumeSession(attached!.sessionId, site.session());
-  site.skyport.editConfig((config) => { config['sessions'] = { ttl: '1h' }; });
+  site.skyport.editConfig((config) => { config['sessions'] = { state: 'server', ttl: '1h' }; });
 
   expect(await site.skyport.logged((line) => line.event === 'session_deleted')).toMatchObject({ sessionId: old!.sessionId, reason: 'ttl' });
   const left = (await site.sessions()).map(({ id }) => id);

@@ -200,21 +200,37 @@ it('a send that was passed on holds the line until it is answered, though its cl
 });
 
 it('the writes of two clients of one session go out in the order in which they came', async () => {
-  const gate = site.fake.gate('session.send');
+  const gate = site.fake.gate('session.name.set');
   scope.after(() => gate.openUp());
   const clients = [await attached(), await attached('session.resume')];
   const order = [0, 1, 1, 0, 1, 0];
+  const name = (index: number) => `${index} of client ${order[index]}`;
   const answers: Promise<WireMessage>[] = [];
   for (const [index, who] of order.entries()) {
-    answers.push(send(clients[who]!, `${index} of client ${who}`));
+    answers.push(clients[who]!.call('session.name.set', { sessionId, name: name(index) }));
     await clients[who]!.call('ping');
   }
-  gate.openUp();
+  for (let count = 1; count <= order.length; count++) {
+    await gate.until(count);
+    expect(gate.arrived.map(({ params }) => params.name)).toEqual(order.slice(0, count).map((_, index) => name(index)));
+    gate.pass();
+  }
   await Promise.all(answers);
-  expect(arrived('session.send')).toEqual(order.map((who, index) => `${index} of client ${who}`));
-  expect(site.fake.overlaps).toEqual([]);
-  const links = site.fake.requests.filter((request) => request.params.sessionId === sessionId && request.method === 'session.send').map((request) => request.connection);
-  expect(new Set(links).size).toBe(2);
+  const writes = site.fake.requests.filter((request) => request.params.sessionId === sessionId && request.method === 'session.name.set');
+  expect(new Set(writes.map(({ connection }) => connection)).size).toBe(2);
+});
+
+it('the sends of two clients of one session go out in the order in which they came, one client\'s after the other\'s turn', async () => {
+  const gate = site.fake.gate('session.send');
+  scope.after(() => gate.openUp());
+  const clients = [await attached(), await attached('session.resume')];
+  const answers = [send(clients[0]!, 'first'), send(clients[0]!, 'still the first')];
+  await gate.until(1);
+  answers.push(send(clients[1]!, 'second'));
+  await clients[1]!.untilEvent(sessionId, 'session.custom_notification');
+  gate.openUp();
+  expect((await Promise.all(answers)).map(({ error }) => error)).toEqual([undefined, undefined, undefined]);
+  expect(arrived('session.send')).toEqual(['first', 'still the first', 'second']);
 });
 
 it('a send to a session that nobody is attached to leaves no turn open', async () => {

@@ -241,7 +241,7 @@ describe('a share', () => {
   });
 
   it('outlives Skyport', async () => {
-    const site = await start();
+    const site = await start({ servers: 0, managed: 1 });
     const { own } = await shared(site, 'reader');
     await site.skyport.kill9();
     await site.skyport.run();

@@ -1,5 +1,5 @@
 /** The state of sessions kept by Skyport: nothing of it on any server's disk, and each server has one keeper. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { frontDoor } from '../support/front-door.js';
@@ -126,5 +126,25 @@ describe('a managed server', () => {
     expect(status.backends[0]!.pid).not.toBe(pid);
     expect((await turn(session, 'what was it')).text).toBe('answer 2: what was it');
     expect(historyWith(site, 'what was it').join('\n')).toContain('remember the heron');
+  });
+});
+
+describe("an agent's file tools", () => {
+  it.each([['static', { servers: 1 }], ['managed', { managed: 1 }]])('work on the files of the server, which is %s', async (_kind, servers) => {
+    const site = await Site.start(scope, { ...servers, config: { guard: { profile: 'trusted' } } });
+    const workingDirectory = site.directory();
+    const session = await site.client().createSession(site.session({ workingDirectory }));
+    const use = async (tool: string, args: object): Promise<string> => (await turn(session, `[[tool:${tool} ${JSON.stringify(args)}]]`)).text ?? '';
+    const file = path.join(workingDirectory, "alice's poem.txt");
+    await use('create', { path: file, file_text: 'roses are röd\n$HOME is where\n' });
+    expect(readFileSync(file, 'utf8')).toBe('roses are röd\n$HOME is where\n');
+    expect(await use('view', { path: file })).toContain('roses are röd');
+    await use('edit', { path: file, old_str: 'röd', new_str: "'red'" });
+    expect(readFileSync(file, 'utf8')).toBe("roses are 'red'\n$HOME is where\n");
+    expect(await use('view', { path: workingDirectory })).toContain("alice's poem.txt");
+    expect(await use('view', { path: path.join(workingDirectory, 'nothing.txt') })).toContain('does not exist');
+    await use('create', { path: '/state/files/note.txt', file_text: 'for myself' });
+    expect(await use('view', { path: '/state/files/note.txt' })).toContain('for myself');
+    expect(homesOf(site).flatMap(stateIn)).toEqual([]);
   });
 });

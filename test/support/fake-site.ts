@@ -43,6 +43,8 @@ export class FakeSite {
         // The fake servers may share a busy process with the test.
         health: { timeout: '20s' },
         ...config,
+        // A fake server stores nothing, so Skyport would have nothing to answer with.
+        sessions: { state: 'server', ...(config['sessions'] as object | undefined) },
       };
     }, environment));
     return new FakeSite(scope, fakes, skyport);

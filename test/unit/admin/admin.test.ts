@@ -9,7 +9,7 @@ import { adminCall } from '../../../proxy/admin/client.js';
 import { createAdmin, type AdminServer } from '../../../proxy/admin/server.js';
 import type { Snapshot } from '../../../proxy/observe/snapshot.js';
 import { sampleSnapshot } from '../observe/sample-snapshot.js';
-import { sampleActions, sampleReport, sampleRow } from './sample-actions.js';
+import { sampleActions, sampleReport, sampleRestart, sampleRow } from './sample-actions.js';
 
 let directory: string;
 let path: string;
@@ -73,6 +73,52 @@ test.each([[undefined], [{}], [{ name: '' }], [{ name: 7 }], [{ name: 'x'.repeat
   await serve();
   await expect(adminCall(path, 'POST', 'drain', body)).rejects.toThrow();
   expect(asked).toEqual([]);
+});
+
+test('move passes on where to and how long to wait, which is bounded', async () => {
+  await serve();
+  expect(await adminCall(path, 'POST', 'move', { session: 'alice-1', backend: 'cli-2', wait: 3_600_000 })).toEqual({ session: 'alice-1', from: 'cli-1', to: 'cli-2' });
+  expect(asked).toEqual([['move', { session: 'alice-1', backend: 'cli-2', wait: 20_000 }]]);
+});
+
+test.each([
+  ['nobody', 'cli-1', 404, 'There is no session nobody'],
+  ['alice-1', 'cli-9', 404, 'No backend is called cli-9; there are cli-1, cli-2'],
+  ['alice-1', 'cli-3', 409, 'cli-3 takes no sessions: it is down'],
+])('move of %s to %s is refused with %d', async (session, backend, status, message) => {
+  await serve();
+  await expect(adminCall(path, 'POST', 'move', { session, backend })).rejects.toMatchObject({ status, message });
+});
+
+test('restart begins with a timeout, and its progress can be looked at', async () => {
+  await serve();
+  expect(await adminCall(path, 'POST', 'restart', { timeout: 1_000 })).toEqual({ running: false, servers: sampleRestart.servers });
+  expect(await adminCall(path, 'GET', 'restart-progress')).toEqual({ running: false, servers: sampleRestart.servers });
+  expect(asked).toEqual([['restart', 1_000]]);
+});
+
+test('prune names the sessions and since when nobody has used them', async () => {
+  await serve();
+  expect(await adminCall(path, 'POST', 'prune', { sessions: ['a', 'b'], unusedFor: 5 })).toEqual({ deleted: ['a', 'b'], kept: [] });
+  expect(asked).toEqual([['prune', { sessions: ['a', 'b'], unusedFor: 5 }]]);
+});
+
+test.each([
+  ['move', {}], ['move', { session: '' }], ['move', { session: 'a', backend: 7 }], ['move', { session: 'a', wait: -1 }], ['move', { session: 'a', wait: '1s' }],
+  ['restart', {}], ['restart', { timeout: 'soon' }],
+  ['prune', {}], ['prune', { sessions: ['a'] }], ['prune', { sessions: 'a', unusedFor: 1 }], ['prune', { sessions: [7], unusedFor: 1 }],
+  ['prune', { sessions: Array.from({ length: 101 }, () => 'a'), unusedFor: 1 }],
+])('%s with the body %.60j does nothing', async (action, body) => {
+  await serve();
+  await expect(adminCall(path, 'POST', action, body)).rejects.toMatchObject({ status: 400 });
+  expect(asked).toEqual([]);
+});
+
+test('sessions unused for a while are asked for in milliseconds', async () => {
+  await serve();
+  await adminCall(path, 'GET', 'sessions?unusedFor=60000');
+  expect(asked).toEqual([['sessions', { unusedFor: 60_000 }]]);
+  await expect(adminCall(path, 'GET', 'sessions?unusedFor=long')).rejects.toMatchObject({ status: 400 });
 });
 
 test('reload gives its report', async () => {

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { AdminActions } from '../../../proxy/admin/actions.js';
+import type { AdminActions, RestartReport } from '../../../proxy/admin/actions.js';
 import { createAdmin, type AdminServer } from '../../../proxy/admin/server.js';
 import { runCommandLine } from '../../../proxy/cli/program.js';
-import { sampleActions, sampleReport, sampleRow } from '../admin/sample-actions.js';
+import { sampleActions, sampleReport, sampleRestart, sampleRow } from '../admin/sample-actions.js';
 import { sampleBackend, sampleSnapshot } from '../observe/sample-snapshot.js';
 import { fakeTerminal, type FakeTerminal } from './fake-terminal.js';
 
@@ -179,7 +179,113 @@ test('reload fails with the mistakes of the file', async () => {
   expect(terminal.stderr).toContain('stays in force');
 });
 
-test.each([['status'], ['sessions'], ['drain', 'cli-1'], ['undrain', 'cli-1'], ['reload']])('%s without a running Skyport fails and says where it looked', async (...args) => {
+test('drain tells of sessions that work in the background', async () => {
+  await running({ drain: () => ({ ...sampleReport, turnsOpen: 0, sessionsStaying: 2 }) });
+  expect(await skyport('drain', 'cli-1')).toBe(0);
+  expect(terminal.stdout).toBe('cli-1 is draining: 3 loaded sessions, 0 open turns, 2 at work in the background\n');
+});
+
+test('move says from where to where', async () => {
+  await running();
+  expect(await skyport('move', 'alice-1')).toBe(0);
+  expect(terminal.stdout).toBe('alice-1 has moved from cli-1 to cli-2\n');
+  expect(asked).toEqual([['move', { session: 'alice-1', backend: undefined, wait: 0 }]]);
+});
+
+test('move waits for a session that is not idle, and says why', async () => {
+  const reasons = ['a turn runs', 'a turn runs', 'a prompt waits for its answer'];
+  const waits: number[] = [];
+  await running({
+    move: ({ session, wait }) => {
+      waits.push(wait);
+      const waitsFor = reasons.shift();
+      return waitsFor === undefined ? { session, from: 'cli-1', to: 'cli-2' } : { session, waitsFor };
+    },
+  });
+  expect(await skyport('move', 'alice-1', 'cli-2', '--timeout', '3s')).toBe(0);
+  expect(terminal.stderr).toBe('alice-1 is not idle: a turn runs\nalice-1 is not idle: a prompt waits for its answer\n');
+  expect(waits).toEqual([0, 3_000, 3_000, 3_000]);
+});
+
+test('move gives up after its timeout with the reason', async () => {
+  await running({ move: ({ session }) => ({ session, waitsFor: 'a turn runs' }) });
+  expect(await skyport('move', 'alice-1', '--timeout', '0s')).toBe(1);
+  expect(terminal.stderr).toBe('alice-1 was not moved: a turn runs; the time is up\n');
+});
+
+test.each([
+  [['nobody'], 'There is no session nobody\n'],
+  [['alice-1', 'cli-9'], 'No backend is called cli-9; there are cli-1, cli-2\n'],
+  [['alice-1', 'cli-3'], 'cli-3 takes no sessions: it is down\n'],
+])('move %j fails with what is wrong', async (args, text) => {
+  await running();
+  expect(await skyport('move', ...args)).toBe(1);
+  expect(terminal.stderr).toBe(text);
+});
+
+test('restart tells of each step once', async () => {
+  const states = [['draining', 'waiting'], ['draining', 'waiting'], ['stopping', 'waiting'], ['done', 'starting'], ['done', 'done']] as const;
+  let at = 0;
+  const report = (): RestartReport => {
+    const current = states[at++]!;
+    return {
+      running: at < states.length,
+      servers: current.map((state, n) => ({ name: `managed-${n + 1}`, state, sessionsLoaded: 2, sessionsStaying: 1, turnsOpen: 1 })),
+    };
+  };
+  await running({ restart: report, restartProgress: report });
+  expect(await skyport('restart')).toBe(0);
+  expect(terminal.stdout).toBe('2 servers run anew\n');
+  expect(terminal.stderr).toBe([
+    'managed-1 is draining: 2 loaded sessions, 1 open turn, 1 at work in the background',
+    'managed-1 is stopping',
+    'managed-1 is up again',
+    'managed-2 is starting',
+    'managed-2 is up again',
+    '',
+  ].join('\n'));
+});
+
+test('restart fails with the reason', async () => {
+  await running({ restart: () => ({ ...sampleRestart, failure: 'managed-1 was not restarted while starting: it does not come up: exit code 1' }) });
+  expect(await skyport('restart')).toBe(1);
+  expect(terminal.stderr).toContain('it does not come up: exit code 1\n');
+  terminal.stderr = '';
+  await server!.close();
+  await running({ restart: () => ({ orderRefused: 'A restart is under way: managed-1 is draining' }) });
+  expect(await skyport('restart')).toBe(1);
+  expect(terminal.stderr).toBe('A restart is under way: managed-1 is draining\n');
+});
+
+test('sessions prune --dry-run shows what would go and deletes nothing', async () => {
+  await running();
+  expect(await skyport('sessions', 'prune', '--older-than', '30d', '--user', 'alice', '--dry-run', '--json')).toBe(0);
+  expect(JSON.parse(terminal.stdout)).toEqual([sampleRow]);
+  expect(terminal.stderr).toBe('1 session would be deleted.\n');
+  expect(asked).toEqual([['sessions', { user: 'alice', unusedFor: 30 * 86_400_000 }]]);
+});
+
+test('sessions prune deletes in small steps', async () => {
+  const rows = Array.from({ length: 45 }, (_, n) => ({ ...sampleRow, id: `s${n}` }));
+  await running({ sessions: () => rows });
+  expect(await skyport('sessions', 'prune', '--older-than', '30d')).toBe(0);
+  expect(terminal.stdout).toBe('45 sessions deleted.\n');
+  expect(asked.map((one) => (one as [string, { sessions: string[] }])[1].sessions.length)).toEqual([20, 20, 5]);
+});
+
+test('sessions prune fails when something could not be deleted', async () => {
+  await running({ prune: ({ sessions }) => ({ deleted: [], kept: sessions }) });
+  expect(await skyport('sessions', 'prune', '--older-than', '30d')).toBe(1);
+  expect(terminal.stderr).toContain('alice-1\n');
+});
+
+test.each([['sessions', 'prune'], ['sessions', 'prune', '--older-than', 'long'], ['move', 'alice-1', '--timeout', 'soon'], ['restart', '--timeout', 'soon']])('%s %s %s is a usage error', async (...args) => {
+  await running();
+  expect(await skyport(...args)).toBe(2);
+  expect(asked).toEqual([]);
+});
+
+test.each([['status'], ['sessions'], ['drain', 'cli-1'], ['undrain', 'cli-1'], ['reload'], ['move', 'alice-1'], ['restart'], ['sessions', 'prune', '--older-than', '1d']])('%s without a running Skyport fails and says where it looked', async (...args) => {
   expect(await skyport(...args)).toBe(1);
   expect(terminal.stderr).toBe(`No Skyport runs here: nobody answers on ${socket}\n`);
 });

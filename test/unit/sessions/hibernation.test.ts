@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { hibernate, isQuiet } from '../../../proxy/sessions/hibernation.js';
+import { hibernate, isQuiet, vacate } from '../../../proxy/sessions/hibernation.js';
 import type { Session } from '../../../proxy/sessions/session.js';
 import type { Answer } from '../../../proxy/sessions/attachment.js';
 import { attach, event, FakeClient, FakeLink, failure, sessionOf, settled, startTurn } from './cast.js';
@@ -79,6 +79,56 @@ describe('an idle session', () => {
     link.calls.at(-1)!.answer(answer({ success: true }));
     await done;
     expect([attachment.state, session.attachments.length]).toEqual(['gone', 0]);
+  });
+});
+
+describe('a session that has to leave', () => {
+  it('lets calls wait from the first question on', async () => {
+    attach(session, link, client);
+    link.holdsAnswers = true;
+    const done = vacate(session);
+    let started = false;
+    session.order.enter('write', () => (started = true));
+    expect([session.dozing !== undefined, started]).toEqual([true, false]);
+    for (const call of link.calls) call.answer(failure('no'));
+    expect(await done).toBe(false);
+    expect([session.dozing, started, session.state]).toEqual([undefined, true, 'idle']);
+  });
+
+  it('does what comes next before those who wait go on', async () => {
+    attach(session, link, client);
+    link.answers.push(...IDLE);
+    const order: string[] = [];
+    const done = vacate(session, async () => { await settled(); order.push('next'); });
+    session.order.enter('write', () => order.push('write'));
+    expect(await done).toBe(true);
+    expect(order).toEqual(['next', 'write']);
+  });
+
+  it('is asked for on every link, so that everybody has heard the end of the turn', async () => {
+    attach(session, link, client);
+    const second = new FakeLink();
+    const other = attach(session, second, new FakeClient(2));
+    link.answers.push(...IDLE);
+    second.holdsAnswers = true;
+    const done = vacate(session);
+    await settled();
+    event(other, 'session.idle');
+    expect([second.methods, (other.client as FakeClient).events]).toEqual([['session.metadata.activity'], ['session.idle']]);
+    second.holdsAnswers = false;
+    second.calls[0]!.answer(answer({ hasActiveWork: false }));
+    expect(await done).toBe(true);
+    expect([link.methods.includes('session.detach'), second.methods.at(-2)]).toEqual([true, 'session.detach']);
+  });
+
+  it('takes along what somebody who detached had left on the server', async () => {
+    attach(session, link, client);
+    const left = new FakeLink();
+    left.leaveResidue(session);
+    link.answers.push(...IDLE);
+    expect(await hibernate(session)).toBe(false);
+    expect(await vacate(session)).toBe(true);
+    expect([session.residues.size, left.residues.size]).toEqual([0, 0]);
   });
 });
 

@@ -11,6 +11,10 @@ class Author extends FakeClient implements Writer {
   constructor(id: number, readonly user: string) {
     super(id);
   }
+
+  userOn(): string {
+    return this.user;
+  }
 }
 
 interface Told {
@@ -22,7 +26,6 @@ interface Told {
 
 let session: Session;
 let lock: TurnLock;
-const WAIT = { reject: false, now: 0 };
 
 beforeEach(() => {
   session = sessionOf().session;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { channels, type StateFault } from '../../../proxy/channels.js';
 import type { BackendIdentity, Leases } from '../../../proxy/state/leases.js';
+import type { Shell } from '../../../proxy/state/machine.js';
 import { StateServer, type StateEvents } from '../../../proxy/state/server.js';
 import { EmbeddedFiles } from '../../../proxy/store/embedded-files.js';
 import { FileFault, type Lease, type Quotas, type SessionFiles } from '../../../proxy/store/session-files.js';
@@ -14,14 +15,18 @@ const scope = scopeOfEachTest();
 const SERVER: BackendIdentity = { name: 'cli-1', incarnation: 1 };
 const OTHER: BackendIdentity = { name: 'cli-2', incarnation: 1 };
 
+const NO_SHELL: Shell = { run: () => Promise.resolve(undefined) };
+
 const NO_QUOTA: Quotas = { session: undefined, user: undefined };
 
 /** s1 is SERVER's, and the lease may be moved on. */
-class Rig implements Leases {
+class Rig implements Leases, Shell {
   readonly directory = mkdtempSync(path.join(tmpdir(), 'skyport-state-'));
   readonly files: EmbeddedFiles;
   readonly state: StateServer;
   readonly faults: StateFault[] = [];
+  /** Commands that the server's shell was given; it refuses all of them. */
+  readonly commands: string[] = [];
   epoch = 1;
 
   constructor(events: StateEvents = {}, quotas: Quotas = NO_QUOTA) {
@@ -46,8 +51,13 @@ class Rig implements Leases {
     return sessionId === 's1' && name === 'cli-1' ? { sessionId, epoch: this.epoch } : undefined;
   }
 
+  run(sessionId: string, command: string): Promise<undefined> {
+    this.commands.push(`${sessionId}: ${command}`);
+    return Promise.resolve(undefined);
+  }
+
   async ask(call: string, params: object, from = SERVER): Promise<unknown> {
-    const reply = await this.state.answer(from, `sessionFs.${call}`, { sessionId: 's1', ...params });
+    const reply = await this.state.answer(from, `sessionFs.${call}`, { sessionId: 's1', ...params }, this);
     return 'result' in reply ? reply.result : reply;
   }
 }
@@ -72,11 +82,14 @@ describe('a file of a session', () => {
     expect(await rig.ask('rename', { src: '/state/no', dest: '/state/yes' })).toEqual(error);
   });
 
-  it('has a size in bytes and times in the form of ISO 8601', async () => {
+  it('has a size in bytes and times, in the form of ISO 8601 and in milliseconds', async () => {
     const rig = await Rig.ready();
     await rig.ask('writeFile', { path: '/state/a', content: 'ä' });
     const iso = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string;
-    expect(await rig.ask('stat', { path: '/state/a' })).toEqual({ isFile: true, isDirectory: false, size: 2, mtime: iso, birthtime: iso });
+    const number = expect.any(Number) as number;
+    expect(await rig.ask('stat', { path: '/state/a' })).toEqual({
+      isFile: true, isDirectory: false, size: 2, mtime: iso, birthtime: iso, mtimeMs: number, birthtimeMs: number,
+    });
   });
 
   it('takes the place of another one by a rename', async () => {
@@ -113,27 +126,45 @@ describe('a file of a session', () => {
 });
 
 describe('what lies outside of the session\'s state', () => {
-  const OUTSIDE = ['/etc/passwd', '/', '/stateful/x', '/state/../etc/passwd', '/state/..', 'state/x', '../x', ''];
+  const EVERY_CALL: readonly [string, object][] = [
+    ['readFile', {}], ['exists', {}], ['stat', {}], ['readdir', {}], ['readdirWithTypes', {}], ['writeFile', { content: 'x' }],
+    ['appendFile', { content: 'x' }], ['mkdir', { recursive: true }], ['rm', { recursive: true, force: true }],
+  ];
 
-  it.each(OUTSIDE)('is not there to be read: %j', async (file) => {
+  it.each(['/etc/passwd', '/', '/stateful/x', '/state/../etc/passwd', '/state/..', '//etc'])('is the server\'s own, and asked of its own shell: %j', async (file) => {
     const rig = await Rig.ready();
-    expect(await rig.ask('readFile', { path: file })).toMatchObject({ content: '', error: { code: 'ENOENT' } });
-    expect(await rig.ask('readdir', { path: file })).toMatchObject({ entries: [], error: { code: 'ENOENT' } });
-    expect(await rig.ask('stat', { path: file })).toMatchObject({ isDirectory: false, error: { code: 'ENOENT' } });
-    expect(await rig.ask('exists', { path: file })).toEqual({ exists: false });
+    for (const [call, params] of EVERY_CALL) await rig.ask(call, { path: file, ...params });
+    expect(rig.commands).toHaveLength(EVERY_CALL.length);
+    for (const command of rig.commands) expect(command.startsWith(`s1: p='${file}'; `), command).toBe(true);
+    expect(await rig.files.size('s1')).toBe(0);
   });
 
-  it.each(OUTSIDE)('is not there to be written: %j', async (file) => {
+  it.each(['state/x', '../x', '', '-rf', '/etc/pass\0wd'])('is nowhere when its name is no absolute path: %j', async (file) => {
     const rig = await Rig.ready();
-    const refused = { code: 'UNKNOWN', message: expect.stringContaining('EINVAL') as string };
-    expect(await rig.ask('writeFile', { path: file, content: 'x' })).toEqual(refused);
-    expect(await rig.ask('appendFile', { path: file, content: 'x' })).toEqual(refused);
-    expect(await rig.ask('mkdir', { path: file, recursive: true })).toEqual(refused);
-    expect(await rig.ask('rm', { path: file, recursive: true, force: true })).toEqual(refused);
+    for (const [call, params] of EVERY_CALL) expect(JSON.stringify(await rig.ask(call, { path: file, ...params }))).toContain('EINVAL');
+    expect(rig.commands).toEqual([]);
+  });
+
+  it('is not reached by a rename out of the state, nor the state from there', async () => {
+    const rig = await Rig.ready();
     await rig.ask('writeFile', { path: '/state/a', content: 'x' });
-    expect(await rig.ask('rename', { src: '/state/a', dest: file })).toEqual(refused);
-    expect(await rig.ask('rename', { src: file, dest: '/state/a' })).toEqual(refused);
-    expect(await rig.ask('readdir', { path: '/state' })).toEqual({ entries: ['a'] });
+    const refused = { code: 'UNKNOWN', message: expect.stringContaining('EINVAL') as string };
+    expect(await rig.ask('rename', { src: '/state/a', dest: '/tmp/a' })).toEqual(refused);
+    expect(await rig.ask('rename', { src: '/tmp/a', dest: '/state/a' })).toEqual(refused);
+    expect(rig.commands).toEqual([]);
+  });
+
+  it('is said to be out of reach when the server runs no commands', async () => {
+    const rig = await Rig.ready();
+    const error = { code: 'UNKNOWN', message: expect.stringContaining('could not be asked') as string };
+    expect(await rig.ask('readFile', { path: '/srv/a' })).toEqual({ content: '', error });
+    expect(await rig.ask('writeFile', { path: '/srv/a', content: 'x' })).toEqual(error);
+  });
+
+  it('is not asked for a server that does not have the session', async () => {
+    const rig = await Rig.ready();
+    await rig.ask('readFile', { path: '/srv/a' }, OTHER);
+    expect(rig.commands).toEqual([]);
   });
 
   it('is a directory where it leads to the working directory that the runtime wrote down', async () => {
@@ -143,9 +174,9 @@ describe('what lies outside of the session\'s state', () => {
       expect(await rig.ask('stat', { path: file })).toMatchObject({ isDirectory: true, isFile: false });
       expect(await rig.ask('exists', { path: file })).toEqual({ exists: true });
     }
-    expect(await rig.ask('stat', { path: '/srv/work: alice/deeper' })).toMatchObject({ error: { code: 'ENOENT' } });
-    expect(await rig.ask('exists', { path: '/srv/work' })).toEqual({ exists: false });
-    expect(await rig.ask('readdir', { path: '/srv' })).toMatchObject({ error: { code: 'ENOENT' } });
+    expect(rig.commands).toEqual([]);
+    for (const file of ['/srv/work: alice/deeper', '/srv/work']) await rig.ask('stat', { path: file });
+    expect(rig.commands).toHaveLength(2);
   });
 });
 
@@ -207,14 +238,14 @@ describe('a server', () => {
   it.each([undefined, null, 'x', 7, [], { sessionId: 7 }, { sessionId: 's1' }, { sessionId: 's1', path: 7 }, { sessionId: 's1', path: '/state/a', content: {} }])(
     'that sends %j gets an error for an answer', async (params) => {
       const rig = await Rig.ready();
-      const reply = await rig.state.answer(SERVER, 'sessionFs.writeFile', params);
+      const reply = await rig.state.answer(SERVER, 'sessionFs.writeFile', params, rig);
       expect(reply).toMatchObject({ result: { code: 'UNKNOWN' } });
     });
 
   it('is told nothing of the machine when the store fails', async () => {
     const failing = { readFile: () => Promise.reject(new FileFault('EIO', '/var/lib/skyport: I/O error')) } as unknown as SessionFiles;
     const state = new StateServer(failing, { leaseOf: (sessionId) => ({ sessionId, epoch: 1 }) });
-    const reply = await state.answer(SERVER, 'sessionFs.readFile', { sessionId: 's1', path: '/state/a' });
+    const reply = await state.answer(SERVER, 'sessionFs.readFile', { sessionId: 's1', path: '/state/a' }, NO_SHELL);
     expect(reply).toEqual({ result: { content: '', error: { code: 'UNKNOWN', message: 'EIO: the session store failed' } } });
   });
 });
@@ -229,8 +260,8 @@ describe('the calls of a session', () => {
     const recording = { appendFile: note('append'), writeFile: note('write') } as unknown as SessionFiles;
     const state = new StateServer(recording, { leaseOf: (sessionId) => ({ sessionId, epoch: 1 }) });
     for (let n = 1; n <= 3; n++) {
-      void state.answer(SERVER, 'sessionFs.appendFile', { sessionId: 's1', path: '/state/events.jsonl', content: `${n}` });
-      void state.answer(SERVER, 'sessionFs.writeFile', { sessionId: 's1', path: '/state/a', content: `${n}` });
+      void state.answer(SERVER, 'sessionFs.appendFile', { sessionId: 's1', path: '/state/events.jsonl', content: `${n}` }, NO_SHELL);
+      void state.answer(SERVER, 'sessionFs.writeFile', { sessionId: 's1', path: '/state/a', content: `${n}` }, NO_SHELL);
     }
     expect(seen).toEqual([
       'append /events.jsonl 1', 'write /a 1', 'append /events.jsonl 2', 'write /a 2', 'append /events.jsonl 3', 'write /a 3',
@@ -248,6 +279,7 @@ describe('the calls of a session', () => {
     const rig = await Rig.ready();
     const before = readdirSync(rig.directory);
     await rig.ask('writeFile', { path: '/state/../../../x', content: '' });
+    await rig.ask('mkdir', { path: `/state/../${rig.directory}/sessions/other`, recursive: true });
     await rig.ask('writeFile', { path: '/state//state/../../state/./ok', content: '' });
     expect(readdirSync(rig.directory)).toEqual(before);
     expect(await rig.ask('readdir', { path: '/state' })).toEqual({ entries: ['ok'] });
