@@ -31,6 +31,7 @@ export async function move(
   }
   const session = directory.get(id);
   if (!session) return { unknownSession: id };
+  if (session.foreign) return { orderRefused: `${id} is held by the Skyport ${session.holder}: order it there` };
   const target = name === undefined ? undefined : pool.get(name);
   if (name !== undefined && !target) return { unknownBackend: name, names: pool.names() };
   if (target && !target.eligible) {

@@ -38,6 +38,7 @@ import { packageVersion } from './package.js';
 import { describe, drainReport, sessionRows } from './report.js';
 import { managedServers, RollingRestart } from './restart.js';
 import { Directory } from './sessions/directory.js';
+import { missed } from './sessions/missed.js';
 import { Places } from './sessions/places.js';
 import { Sharing } from './sessions/shares.js';
 import { fleetOptions, guardOf, managedSettings, peerSettings, quotasOf, readTokens, sharingRules, staticBackends, tokenFiles, writerRules } from './settings.js';
@@ -174,6 +175,7 @@ export class Skyport implements AdminActions {
     this.janitor = new Janitor([
       { name: 'health', every: 50, run: () => this.pool.tick(performance.now(), this.config.links.idle_close) },
       { name: 'linger', every: 250, run: (now) => this.releaseHeld(now) },
+      { name: 'missed', every: 1_000, run: (now) => missed.sweep(now) },
       { name: 'writers', every: 250, run: () => this.services.writers.tick(this.services.draining) },
       { name: 'moves', every: 100, run: (now) => this.mover.sweep(now) },
       { name: 'restart', every: 100, run: () => this.rolling.tick(performance.now()) },

@@ -115,7 +115,7 @@ export interface PruneRequest {
 
 export interface PruneReport {
   deleted: string[];
-  /** Used or attached meanwhile, or not to be deleted because their server cannot be asked. */
+  /** Used or attached meanwhile, held by another Skyport, or on a server that cannot be asked. */
   kept: string[];
 }
 

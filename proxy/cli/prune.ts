@@ -41,6 +41,6 @@ export async function prune(options: PruneOptions, terminal: Terminal): Promise<
   }
   if (options.json) terminal.out(JSON.stringify({ deleted, kept }, null, 2));
   else terminal.out(`${count(deleted.length, 'session')} deleted.`);
-  if (kept.length > 0) terminal.err(`Kept, for they were used or attached meanwhile, or their server cannot be asked: ${kept.join(', ')}`);
+  if (kept.length > 0) terminal.err(`Kept, for they were used or attached meanwhile, or their server or another Skyport would have to be asked: ${kept.join(', ')}`);
   return kept.length === 0 ? EXIT.ok : EXIT.failed;
 }

@@ -51,7 +51,8 @@ const COLUMNS: ReadonlyArray<Column<BackendSnapshot>> = [
   { head: 'RESTARTS', value: (b) => b.restarts, align: 'right' },
 ];
 
-function stateText({ state, draining, drained }: BackendSnapshot): string {
+function stateText({ state, draining, drained, restarting }: BackendSnapshot): string {
+  if (restarting) return `${state}, restarting`;
   if (drained) return `${state}, drained`;
   return draining ? `${state}, draining` : state;
 }

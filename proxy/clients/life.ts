@@ -125,6 +125,8 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
   if (client.closed) return ask.giveUp();
   session.seenAt = Date.now();
   await session.dozing;
+  // A turn that is held goes on being held after that, and may be taken over.
+  await session.recovering;
   // Whoever else is attached must not miss what the newcomer begins.
   if (isAsleep(session)) await restore(client.services, session, undefined, client.attachments.get(session.id));
   const chosen = fresh || session.primary ? undefined : await session.alone(() => home(client.services, session));
@@ -197,7 +199,7 @@ async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
   const access = client.access(session);
   const held = session.attachments.find((a) => a.state === 'held' && a.link?.open && access && isSamePerson(a, client.principal!, access));
   if (held) {
-    held.adopt(client);
+    held.adopt(client, client.principal!.key);
     client.attachments.set(session.id, held);
     own?.gone();
     const giveBack = (): void => {
@@ -208,6 +210,7 @@ async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
   }
   const attachment = new Attachment(session, client);
   const take = (link: Link): void => {
+    attachment.resumes(client.principal!.key);
     attachment.take(link);
     session.add(attachment);
   };
@@ -266,7 +269,7 @@ function endedMeanwhile(ask: Ask, attachment: Attachment): false {
   return false;
 }
 
-/** Others held for this user are superfluous now; questions that waited are the new client's. */
+/** Others held for this user are superfluous now; what was missed, and questions that waited, are the new client's. */
 function settle(session: Session, attachment: Attachment): void {
   attachment.deliverUnanswered();
   for (const other of [...session.attachments]) {

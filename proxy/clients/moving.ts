@@ -167,7 +167,8 @@ export class Mover {
 
   private leaving(session: Session): boolean {
     const backend = this.backendOf(session);
-    return session.resident && backend !== undefined && leaves(backend);
+    // Another backend may have the same name: one that has taken its place, or one of another Skyport.
+    return backend !== undefined && leaves(backend) && backend.links.has(session.primary?.link);
   }
 
   private backendOf(session: Session): Backend | undefined {

@@ -155,7 +155,7 @@ function endTurn(session: Session): void {
 function giveUp(session: Session): void {
   session.turn.end('backend_lost');
   for (const attachment of [...session.attachments]) {
-    if (attachment.client) attachment.tellTurnLost();
-    else if (attachment.state === 'lost') attachment.gone();
+    attachment.tellTurnLost();
+    if (!attachment.client && attachment.state === 'lost') attachment.gone();
   }
 }

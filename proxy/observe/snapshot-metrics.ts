@@ -55,9 +55,10 @@ function backendMetrics(book: MetricBook): (backends: readonly BackendSnapshot[]
   const gauge = (name: string, help: string) => book.gauge(`skyport_backend_${name}`, help, ['backend']);
   const gauges: Array<[ReturnType<typeof gauge>, (backend: BackendSnapshot) => number | undefined]> = [
     [gauge('weight', 'The configured weight: a backend of weight 2 gets twice the new sessions.'), (b) => b.weight],
-    [gauge('draining', '1 while the backend takes no new sessions, by `skyport drain` or because it left the config.'), (b) => (b.draining ? 1 : 0)],
+    [gauge('draining', '1 while the backend takes no new sessions, by `skyport drain` or `skyport restart`, or because it left the config.'), (b) => (b.draining ? 1 : 0)],
     [gauge('sessions_bound', 'Sessions whose binding names the backend, loaded or not.'), (b) => b.sessionsBound],
     [gauge('sessions_attached', 'Sessions of the backend with an attached client.'), (b) => b.sessionsAttached],
+    [gauge('sessions_staying', 'Idle sessions that the backend would not let go when it was drained: they work in the background, or something is queued or scheduled. Above 0 for long, the drain needs a hand.'), (b) => b.sessionsStaying ?? 0],
     [gauge('turns_open', 'Turns under way on the backend.'), (b) => b.turnsOpen],
     [gauge('links', 'Open connections from Skyport to the backend.'), (b) => b.links],
     [gauge('links_max', 'How many links the backend may have (`links.max`).'), (b) => b.linksMax],

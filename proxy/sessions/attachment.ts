@@ -19,7 +19,11 @@ import { refuse, type Refusal } from '../protocol/errors.js';
 import type { Session } from './session.js';
 import { Hush } from './hush.js';
 import { lostTurnEvents } from './lost-turn.js';
-import { stripParams, type Recipe } from './recipe.js';
+import { mayHoldUpAnAttach, missed, type Backlog } from './missed.js';
+import type { Recipe } from './recipe.js';
+import { DETACH_DEADLINE, strip, type Residue } from './residue.js';
+
+export { clear, type Residue } from './residue.js';
 
 export type AttachmentState = 'attaching' | 'attached' | 'held' | 'dozing' | 'detaching' | 'lost' | 'gone';
 
@@ -74,53 +78,13 @@ export interface SessionClient {
   leaves(residue: Residue): void;
 }
 
-/**
- * What a server keeps of a client that detached while others stayed: its tools, hooks and commands
- * stay registered until the session is unloaded, and its hooks are asked until the connection
- * closes (measured, runtime 1.0.85).
- */
-export interface Residue {
-  readonly session: Session;
-  readonly link: SessionLink;
-  readonly recipe: Recipe | undefined;
-}
-
-/** The client of a residue has closed its connection: the server is to see that, as far as it can. */
-export async function clear({ session, link, recipe }: Residue): Promise<void> {
-  if (!link.open || !session.residues.has(link)) return;
-  if (link.attached === 0) {
-    link.retire();
-    return;
-  }
-  if (!(await strip(session, link, recipe))) return;
-  // Somebody may have attached there meanwhile: what was left is his now.
-  if (session.residues.has(link)) await link.call('session.detach', { sessionId: session.id }, DETACH_DEADLINE);
-}
-
-/**
- * Takes tools and capabilities off a shared session, where the link cannot be closed. It attaches
- * again, so a detach has to follow; not before this is answered, for a server runs the two at once
- * and in any order (PROTOCOL: Ids).
- * @returns false when there was nothing to take off
- */
-async function strip(session: Session, link: SessionLink, recipe: Recipe | undefined): Promise<boolean> {
-  const staying = session.attachments.findLast((a) => a.live && a.link !== link);
-  const params = stripParams(session.id, recipe, staying?.recipe);
-  if (!params) return false;
-  await link.call('session.resume', params, DETACH_DEADLINE);
-  return true;
-}
-
-/** Milliseconds a server has for a detach. */
-const DETACH_DEADLINE = 10_000;
-
 export class Attachment {
   state: AttachmentState = 'attaching';
   link: SessionLink | undefined;
   recipe: Recipe | undefined;
   /** What its client may do on the session, and who that is: a held one waits for the same person. */
   access: Access = 'owner';
-  holder: { readonly user: string } | undefined;
+  holder: { readonly user: string; readonly key: string } | undefined;
   /** Milliseconds since the epoch after which a held attachment is let go. */
   heldUntil = 0;
   /** Set while an attach or re-attach of ours is under way. */
@@ -131,7 +95,9 @@ export class Attachment {
   /** Requests of the server that wait for a client to come back. */
   private unanswered: ServerRequest[] = [];
   /** Prompts that came before the client that has taken this attachment over. */
-  private missed: string[] = [];
+  private asked: string[] = [];
+  /** Events that wait: for a client to come back, and for the answer to its attach. */
+  private backlog: Backlog | undefined;
 
   constructor(
     readonly session: Session,
@@ -201,9 +167,16 @@ export class Attachment {
   onEvent(frame: Frame, peek: Peek): void {
     if (this.state === 'detaching' || this.state === 'dozing') return;
     const withheld = peek.eventType === 'session.idle' && this.session.turnLock?.withholds(this.client, frame) === true;
-    if (!this.hush.hides(peek.eventType) && !withheld) this.client?.deliverEvent(frame);
+    if (!this.hush.hides(peek.eventType) && !withheld) this.pass(frame, peek.eventType);
     if (this.session.primary === this) this.session.observe(peek.eventType, frame);
     else this.follow(peek.eventType);
+  }
+
+  private pass(frame: Frame, eventType?: string): void {
+    // The server may wait for the answer before it answers the attach.
+    if (this.client && this.backlog && mayHoldUpAnAttach(eventType)) this.deliverMissed();
+    if (this.backlog) this.backlog.add(frame, eventType);
+    else this.client?.deliverEvent(frame);
   }
 
   /** Keeps in mind what the turn looks like from here, in case that it becomes the primary. */
@@ -232,10 +205,12 @@ export class Attachment {
   vanished(now: number, lingerMs: number, unanswered: readonly ServerRequest[]): void {
     this.client = undefined;
     this.unanswered.push(...unanswered);
-    const keepsTurn = this.state === 'attached' && this.session.turn.open && lingerMs > 0;
-    if (keepsTurn && !this.attended) {
-      this.state = 'held';
+    // Without its server it is held as soon as it has another one (holdAgain).
+    const attached = this.state === 'attached' || (this.session.recovering !== undefined && this.recipe !== undefined && this.state !== 'detaching');
+    if (attached && this.session.turn.open && lingerMs > 0 && !this.attended) {
+      if (this.state === 'attached') this.state = 'held';
       this.heldUntil = now + lingerMs;
+      this.backlog ??= missed.open(this.session, this.holder?.key);
       this.session.changed();
       return;
     }
@@ -245,12 +220,21 @@ export class Attachment {
   /**
    * A client of the same user comes back to a held turn: it takes the attachment over, on the same
    * link, where its tools may be registered anew without a clash (PROTOCOL: Sessions).
+   * @param user key of its principal: another one than the client's that vanished has missed nothing
    */
-  adopt(client: SessionClient): void {
+  adopt(client: SessionClient, user?: string): void {
     this.client = client;
     this.state = 'attaching';
-    this.missed = this.session.prompts.ids();
+    this.asked = this.session.prompts.ids();
+    if (this.backlog?.user !== user) this.backlog?.drop();
+    if (this.backlog?.user !== user) this.backlog = missed.open(this.session, user);
     this.session.changed();
+  }
+
+  /** Before it takes its place: its client is told first what the user missed of a turn that is over. @param user key of its principal */
+  resumes(user: string): void {
+    this.backlog = missed.take(this.session, user);
+    this.heldUntil = this.backlog?.until ?? 0;
   }
 
   /** The server refused the adopting client: the turn goes on being held. */
@@ -260,21 +244,50 @@ export class Attachment {
     if (!this.session.turn.open) void this.release();
   }
 
+  /** The server was lost before it had answered the adopting client, whose resume has come to nothing. */
+  private adoptionFailed(): void {
+    const { client } = this;
+    if (!client || !this.backlog || !this.recipe) return;
+    this.client = undefined;
+    this.state = 'held';
+    client.dropped(this);
+  }
+
   /** It was held when its server was lost, and is attached anew. */
   holdAgain(): void {
     if (this.heldUntil > 0 && this.session.turn.open) this.state = 'held';
     else void this.release();
   }
 
-  /** The adopting client has attached: the questions that waited are its to answer now. */
+  /** A client that came back has attached: it hears what it has missed, and the questions that waited are its to answer now. */
   deliverUnanswered(): void {
-    const client = this.client;
+    this.deliverMissed();
+    const { client } = this;
+    if (client) for (const request of this.unanswered.splice(0)) client.ask(request);
+  }
+
+  private deliverMissed(): void {
+    const { client, backlog } = this;
     if (!client) return;
-    for (const requestId of this.missed.splice(0)) {
-      const message = this.session.prompts.message(requestId);
+    for (const requestId of this.asked.splice(0)) {
+      const message = backlog?.asks(requestId) ? undefined : this.session.prompts.message(requestId);
       if (message) client.deliverEvent(frameOf(message));
     }
-    for (const request of this.unanswered.splice(0)) client.ask(request);
+    for (const frame of backlog?.take() ?? []) {
+      client.deliverEvent(frame);
+      // It was cut off, for it reads too slowly: the rest is for the next.
+      if (this.client !== client) return;
+    }
+    backlog?.drop();
+    this.backlog = undefined;
+  }
+
+  /** What was missed of a turn that is over is kept for as long as the turn would have been. */
+  private leaveMissed(): void {
+    const { backlog } = this;
+    this.backlog = undefined;
+    if (backlog && !this.session.turn.open) missed.keep(backlog, this.heldUntil);
+    else backlog?.drop();
   }
 
   /**
@@ -292,6 +305,7 @@ export class Attachment {
     }
     // The answer to an attach or a detach that is still under way brings us back here.
     if (this.state === 'attaching' || this.state === 'dozing') return;
+    this.leaveMissed();
     const shared = this.session.attachments.some((a) => a !== this && a.live);
     // A call that waits on the link may be waiting for these.
     for (const { idToken } of this.unanswered.splice(0)) link.refuseRequest(idToken, refuse('SKYPORT_CLIENT_GONE'));
@@ -322,6 +336,7 @@ export class Attachment {
   gone(): void {
     if (this.state === 'gone') return;
     this.state = 'gone';
+    this.leaveMissed();
     const client = this.client;
     this.leaveLink();
     this.client = undefined;
@@ -332,6 +347,7 @@ export class Attachment {
 
   /** The link broke. Its turn is taken up elsewhere, or its client is told that it is over instead of hearing nothing. */
   onLinkLost(): void {
+    this.adoptionFailed();
     const inTurn = this.session.turn.open && (this.state === 'attached' || this.state === 'held');
     const last = !this.session.attachments.some((a) => a !== this && a.live);
     this.leaveLink();
@@ -340,12 +356,12 @@ export class Attachment {
     if (again) this.state = 'lost';
     const goesOn = inTurn && again && this.session.interrupted();
     if (last && !goesOn) this.session.turn.end('backend_lost');
+    if (inTurn && !goesOn && (again || this.backlog)) this.tellTurnLost();
     if (!again || (!this.client && !goesOn)) {
       this.gone();
       return;
     }
     this.session.changed();
-    if (inTurn && !goesOn) this.tellTurnLost();
   }
 
   /** Tells the client that the turn it waits for has come to nothing. */
@@ -353,9 +369,10 @@ export class Attachment {
     for (const text of lostTurnEvents(this.session.id)) this.tell(text);
   }
 
-  /** Sends the client an event of Skyport's own. */
+  /** Sends the client an event of Skyport's own; one that is away hears it when it comes back. */
   tell(event: string): void {
-    this.client?.deliverText(event);
+    if (this.backlog) this.backlog.add(frameOf(event));
+    else this.client?.deliverText(event);
   }
 
   private leaveLink(): void {

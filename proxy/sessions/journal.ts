@@ -25,6 +25,16 @@ export interface Send {
   readonly params: Record<string, unknown>;
   /** What the server has called it; undefined until it has answered. */
   messageId: string | undefined;
+  /** Messages that had been seen to begin when it was passed on. */
+  since: number;
+}
+
+/** A message that was seen to begin before the answer that names it. */
+interface Begun {
+  readonly id: string;
+  readonly text: unknown;
+  /** Counts all of them. */
+  readonly number: number;
 }
 
 /** A client's answer to a prompt, which its server has taken. */
@@ -56,7 +66,8 @@ export class Journal {
   /** A client has asked for the end of the turn: nobody wants it completed. */
   aborting = false;
   /** Messages that were seen to begin before the answer that names them. */
-  private begun: string[] = [];
+  private begun: Begun[] = [];
+  private count = 0;
 
   /**
    * An event has come from the server; it may be stored later.
@@ -72,7 +83,7 @@ export class Journal {
     this.unsaved.push(line);
     this.bytes += line.text.length;
     while (this.bytes > MOST) this.bytes -= this.unsaved.shift()!.text.length;
-    if (type === 'user.message') this.began(messageIdOf(line.text));
+    if (type === 'user.message') this.began(line.text);
     return undefined;
   }
 
@@ -105,13 +116,14 @@ export class Journal {
 
   /** A send is passed on. Gives what `accepted` and `refused` want back. */
   sent(method: string, params: Record<string, unknown>): Send {
-    const send: Send = { method, params, messageId: undefined };
+    const send: Send = { method, params, messageId: undefined, since: this.count };
     this.sends.push(send);
     return send;
   }
 
   /** The same message is passed on to another server. */
   sentAgain(send: Send): void {
+    send.since = this.count;
     if (!this.sends.includes(send)) this.sends.push(send);
   }
 
@@ -120,7 +132,7 @@ export class Journal {
     // An answer that names nothing cannot be followed: it is trusted.
     if (typeof messageId !== 'string') return this.refused(send);
     send.messageId = messageId;
-    if (this.begun.includes(messageId)) this.began(messageId);
+    if (this.begun.some(({ id }) => id === messageId)) this.claimed(messageId);
   }
 
   refused(send: Send): void {
@@ -137,8 +149,10 @@ export class Journal {
     const known = new Set(this.sends.map(({ messageId }) => messageId));
     // One send waits for its answer at a time; a message that is nobody else's is its.
     const open = this.sends.find(({ messageId }) => messageId === undefined);
-    const unclaimed = this.begun.findLast((id) => begun.includes(id) && !known.has(id));
-    if (open && unclaimed !== undefined) open.messageId = unclaimed;
+    // Another Skyport's clients, or the agent itself, may have sent others: it must be newer, and say the same.
+    const unclaimed = open && this.begun.findLast(({ id, text, number }) =>
+      begun.includes(id) && !known.has(id) && number > open.since && (open.params['prompt'] === undefined || open.params['prompt'] === text));
+    if (open && unclaimed) open.messageId = unclaimed.id;
     const lost = this.sends.filter(({ messageId }) => messageId !== undefined && !begun.includes(messageId));
     this.begun = [];
     this.sends.splice(0);
@@ -169,15 +183,20 @@ export class Journal {
     this.answers.clear();
   }
 
-  private began(messageId: string | undefined): void {
-    if (messageId === undefined) return;
+  private began(line: string): void {
+    const { data } = JSON.parse(line) as { data?: { messageId?: unknown; content?: unknown } };
+    const id = data?.messageId;
+    if (typeof id !== 'string') return;
+    this.begun = [...this.begun.slice(-7), { id, text: data?.content, number: ++this.count }];
+    this.claimed(id);
+  }
+
+  /** The message of a send whose answer has come. */
+  private claimed(messageId: string): void {
     const at = this.sends.findIndex((send) => send.messageId === messageId);
-    if (at >= 0) {
-      this.sends.splice(at, 1);
-      this.begun = this.begun.filter((id) => id !== messageId);
-    } else {
-      this.begun = [...this.begun.slice(-7), messageId];
-    }
+    if (at < 0) return;
+    this.sends.splice(at, 1);
+    this.begun = this.begun.filter(({ id }) => id !== messageId);
   }
 }
 
@@ -198,9 +217,4 @@ function lineOf(type: string, message: string): Line | undefined {
 
 function eventOf(message: string): unknown {
   return (JSON.parse(message) as { params?: { event?: unknown } }).params?.event;
-}
-
-function messageIdOf(line: string): string | undefined {
-  const { data } = JSON.parse(line) as { data?: { messageId?: unknown } };
-  return typeof data?.messageId === 'string' ? data.messageId : undefined;
 }

@@ -18,11 +18,13 @@ export function accessEndedEvents(sessionId: string): [string, string] {
 
 /** The end of a turn whose server died before it could tell. */
 export function idleEvent(sessionId: string, aborted: boolean): string {
-  const event = {
-    type: 'session.idle', data: aborted ? { aborted } : {}, ephemeral: true,
-    id: randomUUID(), timestamp: new Date().toISOString(), parentId: null,
-  };
-  return eventText(sessionId, event);
+  return eventText(sessionId, ownEvent('session.idle', aborted ? { aborted } : {}));
+}
+
+/** Not everything that a client has missed could be kept. @param lost number of events */
+export function missedWarning(sessionId: string, lost: number): string {
+  const message = `${lost} events that came while no client was connected are not repeated; what is stored of them is in the session's history.`;
+  return eventText(sessionId, ownEvent('session.warning', { warningType: 'events_missed', message }));
 }
 
 function endEvents(sessionId: string, name: ErrorName, errorType: string): [string, string] {
@@ -44,6 +46,10 @@ function endEvents(sessionId: string, name: ErrorName, errorType: string): [stri
     parentId: errorId,
   };
   return [eventText(sessionId, error), eventText(sessionId, idle)];
+}
+
+function ownEvent(type: string, data: object): object {
+  return { type, data, ephemeral: true, id: randomUUID(), timestamp: new Date().toISOString(), parentId: null };
 }
 
 function eventText(sessionId: string, event: object): string {

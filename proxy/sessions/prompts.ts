@@ -24,13 +24,10 @@ export class Prompts {
 
   /** Takes note of an event; only those of prompts, which are rare, are parsed. */
   see(eventType: string, frame: Frame): void {
-    const kind = PROMPTS.get(eventType);
-    if (kind === undefined) return;
     const body = frame.buffer.subarray(frame.body, frame.end);
-    const requestId = requestIdOf(body);
-    if (requestId === undefined) return;
-    if (kind === 'opens') this.open.set(requestId, Buffer.from(body));
-    else this.open.delete(requestId);
+    const prompt = promptOf(eventType, body);
+    if (prompt?.kind === 'opens') this.open.set(prompt.requestId, Buffer.from(body));
+    else if (prompt) this.open.delete(prompt.requestId);
   }
 
   get size(): number {
@@ -51,6 +48,13 @@ export class Prompts {
   clear(): void {
     this.open.clear();
   }
+}
+
+/** What an event says of a prompt; undefined for one that says nothing of any. @param body the whole message */
+export function promptOf(eventType: string, body: Buffer): { kind: 'opens' | 'closes'; requestId: string } | undefined {
+  const kind = PROMPTS.get(eventType);
+  const requestId = kind === undefined ? undefined : requestIdOf(body);
+  return kind === undefined || requestId === undefined ? undefined : { kind, requestId };
 }
 
 /** Undefined also when the server sent something else under that name. */

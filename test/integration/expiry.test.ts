@@ -10,8 +10,8 @@ import { Site } from '../support/site.js';
 const scope = scopeOfEachTest();
 const HOUR = 3_600_000;
 
-it('an old session goes, a newer one and one that is attached stay', async () => {
-  const site = await Site.start(scope, { servers: 1, config: { sessions: { state: 'server', ttl: '1h' } } });
+it.each([['server', { servers: 1 }], ['skyport', { managed: 1 }]])('an old session goes, a newer one and one that is attached stay, with state %s', async (state, servers) => {
+  const site = await Site.start(scope, { ...servers, config: { sessions: { state, ttl: '1h' } } });
   const client = site.client();
   const [old, newer, attached] = [await client.createSession(site.session()), await client.createSession(site.session()), await client.createSession(site.session())];
   for (const session of [old!, newer!, attached!]) await turn(session, 'remember me');
@@ -23,16 +23,17 @@ it('an old session goes, a newer one and one that is attached stay', async () =>
   }
   await registry.close();
   // Nothing expires before the ttl is put in force again, when somebody has the third one attached.
-  site.skyport.editConfig((config) => { config['sessions'] = { state: 'server' }; });
+  site.skyport.editConfig((config) => { config['sessions'] = { state }; });
   await site.skyport.run();
   const again = site.client();
   await again.resumeSession(attached!.sessionId, site.session());
-  site.skyport.editConfig((config) => { config['sessions'] = { state: 'server', ttl: '1h' }; });
+  site.skyport.editConfig((config) => { config['sessions'] = { state, ttl: '1h' }; });
 
   expect(await site.skyport.logged((line) => line.event === 'session_deleted')).toMatchObject({ sessionId: old!.sessionId, reason: 'ttl' });
   const left = (await site.sessions()).map(({ id }) => id);
   expect(left.sort()).toEqual([newer!.sessionId, attached!.sessionId].sort());
-  const onDisk = (id: string) => existsSync(path.join(site.servers[0]!.home, 'session-state', id));
+  const kept = state === 'server' ? path.join(site.servers[0]!.home, 'session-state') : path.join(site.skyport.directory, 'data', 'sessions');
+  const onDisk = (id: string) => existsSync(path.join(kept, id));
   expect([onDisk(old!.sessionId), onDisk(newer!.sessionId), onDisk(attached!.sessionId)]).toEqual([false, true, true]);
   await expect(again.resumeSession(old!.sessionId, site.session())).rejects.toThrow(/Session not found/);
 });

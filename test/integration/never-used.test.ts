@@ -10,6 +10,9 @@ const scope = scopeOfEachTest();
 
 const ID = 'cart-1';
 
+/** Where Skyport keeps the state, a server has nothing to forget: integration/state.test.ts. */
+const ON_SERVER = { sessions: { state: 'server' } };
+
 /** What a server has of a session on its disk. */
 const directoryOf = (site: Site) => path.join(site.servers[0]!.home, 'session-state', ID);
 
@@ -20,7 +23,7 @@ describe('a session that was left without a turn', () => {
     ['session.workspaces.saveLargePaste', { content: "alice's paste" }],
     ['session.name.set', { name: "alice's name" }],
   ])('stays its owner\'s when something was written with %s', async (method, params) => {
-    const site = await Site.start(scope, { servers: 1 });
+    const site = await Site.start(scope, { servers: 1, config: ON_SERVER });
     const alice = await site.wire('alice');
     await alice.result('session.create', site.params({ sessionId: ID }));
     expect((await alice.call(method, { sessionId: ID, ...params })).error).toBeUndefined();
@@ -33,7 +36,7 @@ describe('a session that was left without a turn', () => {
   });
 
   it('has what its owner wrote when the owner creates it again', async () => {
-    const site = await Site.start(scope, { servers: 1 });
+    const site = await Site.start(scope, { servers: 1, config: ON_SERVER });
     const alice = await site.wire('alice');
     await alice.result('session.create', site.params({ sessionId: ID }));
     await alice.call('session.plan.update', { sessionId: ID, content: 'the plan' });
@@ -45,7 +48,7 @@ describe('a session that was left without a turn', () => {
   });
 
   it('leaves nothing on its server when nothing was done with it, and its id is free again', async () => {
-    const site = await Site.start(scope, { servers: 1 });
+    const site = await Site.start(scope, { servers: 1, config: ON_SERVER });
     const alice = await site.wire('alice');
     await alice.result('session.create', site.params({ sessionId: ID, clientName: 'the-app-of-alice' }));
     expect(existsSync(directoryOf(site))).toBe(true);
@@ -59,7 +62,7 @@ describe('a session that was left without a turn', () => {
   });
 
   it('may be created again by its owner at once', async () => {
-    const site = await Site.start(scope, { servers: 1 });
+    const site = await Site.start(scope, { servers: 1, config: ON_SERVER });
     const alice = await site.wire('alice');
     for (let n = 0; n < 5; n++) {
       await alice.result('session.create', site.params({ sessionId: ID }));
@@ -70,7 +73,7 @@ describe('a session that was left without a turn', () => {
   });
 
   it('does not count against the limit of sessions', async () => {
-    const site = await Site.start(scope, { servers: 1, config: { limits: { sessions_per_user: 2 } } });
+    const site = await Site.start(scope, { servers: 1, config: { ...ON_SERVER, limits: { sessions_per_user: 2 } } });
     const alice = await site.wire('alice');
     for (let n = 0; n < 5; n++) {
       await alice.result('session.create', site.params({ sessionId: `left-${n}` }));
@@ -80,7 +83,7 @@ describe('a session that was left without a turn', () => {
   });
 
   it('is kept for its owner while its server cannot be asked to forget it', async () => {
-    const site = await Site.start(scope, { servers: 1 });
+    const site = await Site.start(scope, { servers: 1, config: ON_SERVER });
     const [alice, bob] = await Promise.all([site.wire('alice'), site.wire('bob')]);
     await alice.result('session.create', site.params({ sessionId: ID }));
     await site.servers[0]!.kill9();

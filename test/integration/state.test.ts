@@ -148,3 +148,19 @@ describe("an agent's file tools", () => {
     expect(homesOf(site).flatMap(stateIn)).toEqual([]);
   });
 });
+
+describe('a session that is over', () => {
+  const filesOf = (site: Site, id: string): boolean => existsSync(path.join(site.skyport.directory, 'data', 'sessions', id));
+
+  it('without ever having been used leaves nothing, and whoever takes its id finds nothing', async () => {
+    const site = await Site.start(scope, { managed: 1 });
+    const [alice, bob] = [await site.wire('alice'), await site.wire('bob')];
+    await alice.result('session.create', site.params({ sessionId: 'cart-1', clientName: 'the-app-of-alice' }));
+    expect(filesOf(site, 'cart-1')).toBe(true);
+    await alice.result('session.detach', { sessionId: 'cart-1' });
+    await site.until((status) => status.sessions.total === 0 && !filesOf(site, 'cart-1'));
+    await bob.result('session.create', site.params({ sessionId: 'cart-1' }));
+    const workspace = await bob.result('session.workspaces.getWorkspace', { sessionId: 'cart-1' });
+    expect(JSON.stringify(workspace)).not.toContain('alice');
+  });
+});

@@ -24,6 +24,8 @@ export interface SiteOptions {
   /** How many CLI servers Skyport runs itself; they are called managed-1, managed-2, … */
   readonly managed?: number;
   readonly tokens?: readonly TokenEntry[];
+  /** Of another site; left out, it gets one of its own. */
+  readonly model?: Model;
   /** Top-level keys that replace those of the site; a function gets the ports and the directory. */
   readonly config?: ConfigFile | ((place: SkyportUnderTest) => ConfigFile);
 }
@@ -53,8 +55,8 @@ export class Site {
   ) {}
 
   /** @param scope stops all of it, and every client, when it closes */
-  static async start(scope: Scope, { servers = 0, spare = 0, managed = 0, tokens = USERS, config = {} }: SiteOptions): Promise<Site> {
-    const model = scope.own(await Model.start());
+  static async start(scope: Scope, { servers = 0, spare = 0, managed = 0, tokens = USERS, config = {}, model: given }: SiteOptions): Promise<Site> {
+    const model = given ?? scope.own(await Model.start());
     // Ports that stay theirs while they are down.
     const ports = await freePorts(servers + spare);
     const runtimes = await Promise.all(ports.map(async (port, index) => scope.own(await startRuntime({ port, token: `token-of-server-${index + 1}` }))));

@@ -57,6 +57,12 @@ cli-2: connect ECONNREFUSED
 `);
 });
 
+test('status tells of a backend that is being restarted', async () => {
+  await running({ status: () => sampleSnapshot({ backends: [sampleBackend({ draining: true, drained: true, restarting: true })] }) });
+  await skyport('status');
+  expect(terminal.stdout).toContain('  up, restarting  ');
+});
+
 test('status says why Skyport is not ready', async () => {
   await running({ status: () => sampleSnapshot({ backends: [] }) });
   await skyport('status');

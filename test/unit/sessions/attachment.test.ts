@@ -222,6 +222,7 @@ describe('a held turn', () => {
     const back = new FakeClient(2);
     held.adopt(back);
     held.attached();
+    held.deliverUnanswered();
     event(held, 'assistant.message');
     expect([held.state, held.link, back.events]).toEqual(['attached', link, ['assistant.message']]);
   });
