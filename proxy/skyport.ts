@@ -39,6 +39,7 @@ import { describe, drainReport, sessionRows } from './report.js';
 import { managedServers, RollingRestart } from './restart.js';
 import { Directory } from './sessions/directory.js';
 import { missed } from './sessions/missed.js';
+import { expireNeverUsed } from './sessions/never-used.js';
 import { Places } from './sessions/places.js';
 import { Sharing } from './sessions/shares.js';
 import { fleetOptions, guardOf, managedSettings, peerSettings, quotasOf, readTokens, sharingRules, staticBackends, tokenFiles, writerRules } from './settings.js';
@@ -181,7 +182,7 @@ export class Skyport implements AdminActions {
       { name: 'restart', every: 100, run: () => this.rolling.tick(performance.now()) },
       { name: 'idle sessions', every: 500, run: (now) => this.sleepIdle(now) },
       { name: 'expired sessions', every: 2_000, run: (now) => this.expire(now) },
-      { name: 'never used', every: 60_000, run: async (now) => tellDeleted(await this.directory.expireNeverUsed(now - NEVER_USED, EXPIRY_STEP), 'never used') },
+      { name: 'never used', every: 60_000, run: (now) => this.expireNeverUsed(now) },
       { name: 'config', every: 2_000, run: () => this.watcher.look() },
       { name: 'handshakes', every: 1_000, run: (now) => this.endHandshakes(now) },
       { name: 'registry', every: 1_000, run: () => this.flush() },
@@ -279,6 +280,11 @@ export class Skyport implements AdminActions {
   private async expire(now: number): Promise<void> {
     const { ttl } = this.config.sessions;
     if (ttl !== undefined) tellDeleted(await this.directory.expire(now - ttl, EXPIRY_STEP), 'ttl');
+  }
+
+  private async expireNeverUsed(now: number): Promise<void> {
+    const { files } = this.stores;
+    if (files) tellDeleted(await expireNeverUsed(this.directory, files, now - NEVER_USED, EXPIRY_STEP), 'never used');
   }
 
   private endHandshakes(now: number): void {

@@ -286,29 +286,6 @@ export class Directory {
   }
 
   /**
-   * Janitor, where Skyport keeps the files: deletes what was created before `before` and never used,
-   * and was not noticed when it was left (Skyport was killed). Without a history no server can load it.
-   * @param most at one time
-   * @returns those that are gone now
-   */
-  async expireNeverUsed(before: number, most: number): Promise<Session[]> {
-    const { files } = this;
-    if (!files) return [];
-    const empty: Session[] = [];
-    for (const session of this.sessions.values()) {
-      if (session.turns > 0 || !isUnused(session, before) || !this.holds(session)) continue;
-      if (await files.exists(session.id, HISTORY)) {
-        session.stored();
-        this.dirty.add(session);
-      } else {
-        empty.push(session);
-      }
-      if (empty.length === most) break;
-    }
-    return this.expire(before, most, empty.filter(({ turns }) => turns === 0));
-  }
-
-  /**
    * Created, never used, and left: no list shows it, so its owner would never delete it. A server has a
    * directory of it all the same, with the owner's paths in it, and gives that to whoever creates
    * the id again (measured, runtime 1.0.85): the id is free when the directory is gone.
@@ -391,9 +368,6 @@ export class IdTaken extends Error {
 export function isUnused(session: Session, before: number): boolean {
   return session.usedAt < before && session.attachments.length === 0 && !session.creating;
 }
-
-/** In a session's files. */
-const HISTORY = '/events.jsonl';
 
 /** Milliseconds that a deleted session is remembered. */
 const REMEMBERED = 5_000;

@@ -120,7 +120,7 @@ describe('SIGTERM', () => {
   });
 
   it('lets a turn complete that is held for a client that vanished', async () => {
-    const site = await Site.start(scope, { servers: 1, config: { sessions: { linger: '1h' } } });
+    const site = await Site.start(scope, { managed: 1, config: { sessions: { linger: '1h' } } });
     const wire = await site.wire();
     await wire.result('session.create', site.params({ sessionId: 'orphaned' }));
     await wire.result('session.send', { sessionId: 'orphaned', prompt: '[[hold:orphan]]' });

@@ -132,7 +132,7 @@ describe('`skyport drain NAME`', () => {
     await site.until(({ backends }) => backends.some((one) => one.name === name && one.drained));
   });
 
-  it('keeps a session that only its own server can serve, and gives it back at `undrain`', async () => {
+  it('leaves a session bound to it until that is called: after `undrain` it is where it was', async () => {
     const site = await Site.start(scope, { servers: 2 });
     const session = await site.client().createSession(site.session());
     const name = await backendOf(site, session);

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { EmbeddedRegistry } from '../../proxy/store/embedded.js';
+import { hasFiles } from '../support/kept.js';
 import { scopeOfEachTest } from '../support/scope.js';
 import { turn } from '../support/sdk.js';
 import { Site } from '../support/site.js';
@@ -32,8 +33,7 @@ it.each([['server', { servers: 1 }], ['skyport', { managed: 1 }]])('an old sessi
   expect(await site.skyport.logged((line) => line.event === 'session_deleted')).toMatchObject({ sessionId: old!.sessionId, reason: 'ttl' });
   const left = (await site.sessions()).map(({ id }) => id);
   expect(left.sort()).toEqual([newer!.sessionId, attached!.sessionId].sort());
-  const kept = state === 'server' ? path.join(site.servers[0]!.home, 'session-state') : path.join(site.skyport.directory, 'data', 'sessions');
-  const onDisk = (id: string) => existsSync(path.join(kept, id));
+  const onDisk = (id: string) => (state === 'server' ? existsSync(path.join(site.servers[0]!.home, 'session-state', id)) : hasFiles(site.skyport, id));
   expect([onDisk(old!.sessionId), onDisk(newer!.sessionId), onDisk(attached!.sessionId)]).toEqual([false, true, true]);
   await expect(again.resumeSession(old!.sessionId, site.session())).rejects.toThrow(/Session not found/);
 });

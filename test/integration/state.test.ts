@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { frontDoor } from '../support/front-door.js';
+import { hasFiles } from '../support/kept.js';
 import { textOf } from '../support/prompt.js';
 import { scopeOfEachTest } from '../support/scope.js';
 import { turn } from '../support/sdk.js';
@@ -150,15 +151,13 @@ describe("an agent's file tools", () => {
 });
 
 describe('a session that is over', () => {
-  const filesOf = (site: Site, id: string): boolean => existsSync(path.join(site.skyport.directory, 'data', 'sessions', id));
-
   it('without ever having been used leaves nothing, and whoever takes its id finds nothing', async () => {
     const site = await Site.start(scope, { managed: 1 });
     const [alice, bob] = [await site.wire('alice'), await site.wire('bob')];
     await alice.result('session.create', site.params({ sessionId: 'cart-1', clientName: 'the-app-of-alice' }));
-    expect(filesOf(site, 'cart-1')).toBe(true);
+    expect(hasFiles(site.skyport, 'cart-1')).toBe(true);
     await alice.result('session.detach', { sessionId: 'cart-1' });
-    await site.until((status) => status.sessions.total === 0 && !filesOf(site, 'cart-1'));
+    await site.until((status) => status.sessions.total === 0 && !hasFiles(site.skyport, 'cart-1'));
     await bob.result('session.create', site.params({ sessionId: 'cart-1' }));
     const workspace = await bob.result('session.workspaces.getWorkspace', { sessionId: 'cart-1' });
     expect(JSON.stringify(workspace)).not.toContain('alice');

@@ -1,8 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Directory } from '../../../proxy/sessions/directory.js';
 import type { Session } from '../../../proxy/sessions/session.js';
-import type { SessionRecord } from '../../../proxy/store/registry.js';
-import type { SessionFiles } from '../../../proxy/store/session-files.js';
 import { attach, event, FakeClient, FakeLink, FakeRegistry, settled, startTurn } from './cast.js';
 
 let registry: FakeRegistry;
@@ -238,45 +236,6 @@ describe('sessions that nobody has used for long', () => {
     }, () => undefined, () => Promise.resolve(false));
     expect(await directory.expire(50, 10)).toEqual([]);
     expect([directory.get('old')?.owner, registry.records.size]).toEqual(['alice', 1]);
-  });
-});
-
-describe('sessions that were never used, where Skyport keeps the files', () => {
-  const never = (id: string, more: Partial<SessionRecord> = {}) => ({ id, owner: 'alice', backend: 'b1', epoch: 1, createdAt: 1, usedAt: 10, turns: 0, ...more });
-
-  function opened(records: readonly SessionRecord[], histories: readonly string[]): string[] {
-    const wiped: string[] = [];
-    registry = new FakeRegistry(records);
-    const files: Pick<SessionFiles, 'exists' | 'wipe'> = {
-      exists: (id, path) => Promise.resolve(path === '/events.jsonl' && histories.includes(id)),
-      wipe: (id) => Promise.resolve(void wiped.push(id)),
-    };
-    directory = new Directory(registry, {
-      turnStarted: () => undefined, turnEnded: () => undefined, changed: () => undefined, unloaded: () => undefined,
-    }, () => undefined, undefined, files as SessionFiles);
-    return wiped;
-  }
-
-  it('are deleted, a few at a time', async () => {
-    const wiped = opened([never('s1'), never('s2'), never('s3'), never('new', { usedAt: 100 }), never('used', { turns: 1 })], []);
-    expect((await directory.expireNeverUsed(50, 2)).map(({ id }) => id)).toEqual(['s1', 's2']);
-    expect((await directory.expireNeverUsed(50, 2)).map(({ id }) => id)).toEqual(['s3']);
-    expect([wiped, [...registry.records.keys()]]).toEqual([['s1', 's2', 's3'], ['new', 'used']]);
-  });
-
-  it('stay when there is a history after all, and are not looked at again', async () => {
-    opened([never('s1')], ['s1']);
-    expect(await directory.expireNeverUsed(50, 10)).toEqual([]);
-    expect(directory.get('s1')?.turns).toBe(1);
-    await directory.flush();
-    expect(registry.records.get('s1')).toMatchObject({ turns: 1, usedAt: 10 });
-  });
-
-  it('stay while somebody has them attached', async () => {
-    opened([never('s1')], []);
-    attach(directory.get('s1')!, new FakeLink(), new FakeClient());
-    expect(await directory.expireNeverUsed(50, 10)).toEqual([]);
-    expect(directory.get('s1')).toBeDefined();
   });
 });
 
