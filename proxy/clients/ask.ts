@@ -28,7 +28,7 @@ export class Ask implements Call {
   /** Runs on every answer of the server and, with nothing, when there will be none. */
   hook: AnswerHook | undefined;
   onEnd: ((ok: boolean) => void) | undefined;
-  /** Its session was not known, and other Skyports have been asked for it. */
+  /** It has waited once for what was not there: its session, which another Skyport may have made, or a backend. */
   looked = false;
   /** Makes the call once more when its server is lost. A call that has it is kept until it is answered. */
   again: (() => void) | undefined;

@@ -15,7 +15,7 @@ import { peek } from '../wire/peek.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
 import { changeOf, home, isAsleep, rebind, restore } from './loading.js';
-import { passOn, settled } from './passage.js';
+import { afterRestart, passOn, settled } from './passage.js';
 import { permit, rename, rewrite } from './requests.js';
 import { attachParams, isSamePerson, isSuperseded } from './sharing.js';
 
@@ -64,7 +64,7 @@ export function create(ask: Ask): Refusal | undefined {
   }
   if (directory.ownedBy(owner).size >= limits.sessions_per_user) return refuse('SKYPORT_TOO_MANY_SESSIONS');
   const backend = pool.place({ user: owner, sessionId });
-  if (isRefusal(backend)) return backend;
+  if (isRefusal(backend)) return afterRestart(ask, backend, () => create(ask));
   ask.keep();
   const registered = directory.register(sessionId, owner, backend.name, true);
   const session = directory.get(sessionId)!;

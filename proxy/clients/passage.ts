@@ -120,11 +120,27 @@ async function findLink(client: Client, session: Session, attachment: Attachment
   return settled(client, backend, await backend.links.borrow(client.profile, session.id));
 }
 
+/** Milliseconds that a call waits for the only backend, while that is started anew. */
+const RESTART_PATIENCE = 10_000;
+
+/** No backend can take the call. While one is being started anew by `skyport restart`, that is worth a wait. */
+export function afterRestart(ask: Ask, refusal: Refusal, again: () => Refusal | undefined): Refusal | undefined {
+  const { pool } = ask.client.services;
+  if (ask.looked || !pool.all().some((backend) => backend.restarting)) return refusal;
+  ask.keep();
+  ask.looked = true;
+  void pool.nextUp(RESTART_PATIENCE).then(() => {
+    const found = ask.done ? undefined : again();
+    if (found) ask.refuse(found);
+  });
+  return undefined;
+}
+
 /** For a call that any backend may answer; one that the client already uses, if there is one. */
 export function passToAny(ask: Ask): Refusal | undefined {
   const { client } = ask;
   const backend = client.services.pool.anyUp();
-  if (!backend) return refuse('SKYPORT_NO_BACKEND');
+  if (!backend) return afterRestart(ask, refuse('SKYPORT_NO_BACKEND'), () => passToAny(ask));
   const home = client.home(backend);
   if (home) {
     ask.forward(home, backend.name);
