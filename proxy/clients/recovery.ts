@@ -153,9 +153,8 @@ function endTurn(session: Session): void {
 }
 
 function giveUp(session: Session): void {
+  // Before the end of the turn: who is away is told with what else it has missed.
+  for (const attachment of session.attachments) attachment.tellTurnLost();
   session.turn.end('backend_lost');
-  for (const attachment of [...session.attachments]) {
-    attachment.tellTurnLost();
-    if (!attachment.client && attachment.state === 'lost') attachment.gone();
-  }
+  for (const attachment of [...session.attachments]) if (!attachment.client && attachment.state === 'lost') attachment.gone();
 }

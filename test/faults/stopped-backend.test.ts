@@ -1,4 +1,7 @@
-/** CLI servers that hang (kill -STOP) or die (kill -9) under clients that are at work. */
+/**
+ * CLI servers that hang (kill -STOP) or die (kill -9) under clients that are at work, where each server keeps
+ * its sessions on its own disk: they wait for it. Where Skyport keeps them they go on elsewhere: failover.test.ts.
+ */
 import { describe, expect, it } from 'vitest';
 import { textOf } from '../support/prompt.js';
 import { signalGroup } from '../support/process-group.js';
@@ -8,7 +11,9 @@ import { IMPATIENT_HEALTH, Site } from '../support/site.js';
 
 const scope = scopeOfEachTest();
 
-const IMPATIENT = { config: { health: IMPATIENT_HEALTH } };
+const ON_SERVER = { sessions: { state: 'server' } };
+
+const IMPATIENT = { config: { ...ON_SERVER, health: IMPATIENT_HEALTH } };
 
 interface Placed {
   readonly client: CopilotClient;
@@ -101,7 +106,7 @@ describe('a static CLI server that hangs', () => {
   });
 
   it('does not lose a turn of a client whose server only paused for a moment', async () => {
-    const site = await Site.start(scope, { servers: 1, config: { health: { interval: '1s', timeout: '10s', fall: 10 } } });
+    const site = await Site.start(scope, { servers: 1, config: { ...ON_SERVER, health: { interval: '1s', timeout: '10s', fall: 10 } } });
     const { on } = await place(site);
     const heard = await hold(site, on['cli-1']!, 'nap');
     site.servers[0]!.sigstop();
@@ -116,7 +121,7 @@ describe('a static CLI server that hangs', () => {
 
 describe('a static CLI server that is killed and started again on its port', () => {
   it('has its sessions back, for clients that never noticed', async () => {
-    const site = await Site.start(scope, { servers: 2 });
+    const site = await Site.start(scope, { servers: 2, config: ON_SERVER });
     const { on } = await place(site);
     await site.servers[0]!.kill9();
     await site.untilState('cli-1', 'down');
@@ -145,7 +150,7 @@ describe('a managed CLI server', () => {
   });
 
   it('that is killed in mid-turn is started again, and its sessions go on with their history', async () => {
-    const site = await Site.start(scope, { managed: 2 });
+    const site = await Site.start(scope, { managed: 2, config: ON_SERVER });
     const { client, on } = await place(site);
     const heard = await hold(site, on['managed-1']!, 'killed');
     signalGroup(await pidOf(site, 'managed-1'), 'SIGKILL');
@@ -160,7 +165,7 @@ describe('a managed CLI server', () => {
   });
 
   it('that is killed answers at once what waited for it', async () => {
-    const site = await Site.start(scope, { managed: 1 });
+    const site = await Site.start(scope, { managed: 1, config: ON_SERVER });
     const wire = await site.wire();
     const { sessionId } = await wire.result<{ sessionId: string }>('session.create', site.params({ requestElicitation: true }));
     const waiting = wire.call('session.ui.elicitation', { sessionId, message: 'm', requestedSchema: { type: 'object', properties: {} } });
@@ -170,7 +175,7 @@ describe('a managed CLI server', () => {
   });
 
   it('that is killed between turns is not missed', async () => {
-    const site = await Site.start(scope, { managed: 1 });
+    const site = await Site.start(scope, { managed: 1, config: ON_SERVER });
     const { on } = await place(site);
     const session = on['managed-1']!;
     for (let n = 2; n <= 3; n++) {

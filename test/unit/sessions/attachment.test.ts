@@ -544,3 +544,185 @@ describe('a prompt that nobody has answered', () => {
     expect(session.prompts.size).toBe(0);
   });
 });
+
+describe('what is told while a turn is held', () => {
+  let held: Attachment;
+  let back: FakeClient;
+
+  /** As the principals' keys are. */
+  const by = (key: string): { user: string; key: string } => ({ user: key, key });
+
+  beforeEach(() => {
+    held = attach(session, link, client);
+    held.holder = by('alice');
+    startTurn(session);
+    held.vanished(Date.now(), LINGER, []);
+    back = new FakeClient(2);
+  });
+
+  /** A client that resumes when nothing is held any more, on a link of its own. */
+  function resume(key: string): Attachment {
+    const attachment = new Attachment(session, back);
+    attachment.resumes(key);
+    attachment.take(other);
+    session.add(attachment);
+    return attachment;
+  }
+
+  it('is told to the client that takes it over, when the server has attached it, before what comes then', () => {
+    event(held, 'assistant.message_delta');
+    held.adopt(back, 'alice');
+    event(held, 'assistant.message');
+    expect(back.events).toEqual([]);
+    held.attached();
+    held.deliverUnanswered();
+    event(held, 'session.idle');
+    expect(back.events).toEqual(['assistant.message_delta', 'assistant.message', 'session.idle']);
+  });
+
+  it('is not told to somebody else who may take it over, but what comes from then on', () => {
+    event(held, 'assistant.message_delta');
+    held.adopt(back, 'service');
+    event(held, 'assistant.message');
+    held.attached();
+    held.deliverUnanswered();
+    expect(back.events).toEqual(['assistant.message']);
+  });
+
+  it('waits on when the server refuses the client, and goes to the next', () => {
+    event(held, 'assistant.message_delta');
+    held.adopt(new FakeClient(3), 'alice');
+    held.holdOn();
+    event(held, 'assistant.message');
+    held.adopt(back, 'alice');
+    held.attached();
+    held.deliverUnanswered();
+    expect(back.events).toEqual(['assistant.message_delta', 'assistant.message']);
+  });
+
+  it('waits on when the client vanishes before the server has attached it', () => {
+    event(held, 'assistant.message_delta');
+    held.adopt(new FakeClient(3), 'alice');
+    held.vanished(Date.now(), LINGER, []);
+    held.attached();
+    held.vanished(Date.now(), LINGER, []);
+    held.adopt(back, 'alice');
+    held.attached();
+    held.deliverUnanswered();
+    expect(back.events).toEqual(['assistant.message_delta']);
+  });
+
+  it('waits on, with the rest of it, when the client is cut off in the middle', () => {
+    for (const type of ['assistant.message_delta', 'assistant.message', 'assistant.turn_end']) event(held, type);
+    const slow = new FakeClient(3);
+    slow.deliverEvent = () => held.vanished(Date.now(), LINGER, []);
+    held.adopt(slow, 'alice');
+    held.attached();
+    held.deliverUnanswered();
+    held.adopt(back, 'alice');
+    held.attached();
+    held.deliverUnanswered();
+    expect(back.events).toEqual(['assistant.message', 'assistant.turn_end']);
+  });
+
+  it('is told with a prompt of that time once, and after one from before', () => {
+    const attachment = attach(sessionOf('s2').session, link, client);
+    startTurn(attachment.session);
+    event(attachment, 'permission.requested', { requestId: 'before' });
+    attachment.vanished(Date.now(), LINGER, []);
+    event(attachment, 'assistant.message');
+    event(attachment, 'external_tool.requested', { requestId: 'meanwhile' });
+    attachment.adopt(back);
+    attachment.attached();
+    attachment.deliverUnanswered();
+    expect(back.events).toEqual(['permission.requested', 'assistant.message', 'external_tool.requested']);
+  });
+
+  it('is told at once when the server asks something that its answer to the attach may wait for', () => {
+    event(held, 'assistant.message');
+    held.adopt(back, 'alice');
+    event(held, 'mcp.oauth_required', { requestId: 'r1' });
+    expect(back.events).toEqual(['assistant.message', 'mcp.oauth_required']);
+  });
+
+  it('is told to the user who resumes when the turn is over, first and once', async () => {
+    event(held, 'assistant.message');
+    event(held, 'session.idle');
+    await settled();
+    const attachment = resume('alice');
+    event(attachment, 'session.resume');
+    expect(back.events).toEqual([]);
+    attachment.attached();
+    attachment.deliverUnanswered();
+    expect(back.events).toEqual(['assistant.message', 'session.idle', 'session.resume']);
+  });
+
+  it('is there also while the server is still detaching', () => {
+    link.holdsAnswers = true;
+    event(held, 'session.idle');
+    const attachment = resume('alice');
+    attachment.attached();
+    attachment.deliverUnanswered();
+    expect([held.state, back.events]).toEqual(['detaching', ['session.idle']]);
+  });
+
+  it('is kept for another resume when the server refuses this one', async () => {
+    event(held, 'session.idle');
+    await settled();
+    resume('alice').gone();
+    const attachment = resume('alice');
+    attachment.attached();
+    attachment.deliverUnanswered();
+    expect(back.events).toEqual(['session.idle']);
+  });
+
+  it('is not told when the turn was cut off, for nobody came in time', async () => {
+    event(held, 'assistant.message');
+    await held.release();
+    const attachment = resume('alice');
+    attachment.attached();
+    attachment.deliverUnanswered();
+    expect(back.events).toEqual([]);
+  });
+
+  it('ends with the loss of the turn, where nobody takes it up after its server is gone', () => {
+    event(held, 'assistant.message');
+    link.lose();
+    const attachment = resume('alice');
+    attachment.attached();
+    attachment.deliverUnanswered();
+    expect(back.events).toEqual(['assistant.message', 'session.error', 'session.idle']);
+  });
+
+  it('waits on when its server is gone before it has attached the client', () => {
+    event(held, 'assistant.message');
+    held.adopt(back, 'alice');
+    link.lose();
+    expect([back.droppedSessions, back.events, back.texts]).toEqual([['s1'], [], []]);
+    const attachment = resume('alice');
+    attachment.attached();
+    attachment.deliverUnanswered();
+    expect(back.events).toEqual(['assistant.message', 'session.error', 'session.idle']);
+  });
+});
+
+describe('a client that vanishes while its turn is being taken up on another server', () => {
+  it('has the turn held there, with what it misses', () => {
+    const attachment = attach(session, link, client);
+    startTurn(session);
+    attachment.state = 'lost';
+    session.recovering = Promise.resolve();
+    attachment.vanished(1_000, LINGER, []);
+    expect([attachment.state, attachment.heldUntil]).toEqual(['lost', 31_000]);
+    attachment.take(other);
+    event(attachment, 'assistant.message');
+    attachment.attached();
+    attachment.holdAgain();
+    expect(attachment.state).toBe('held');
+    const back = new FakeClient(2);
+    attachment.adopt(back);
+    attachment.attached();
+    attachment.deliverUnanswered();
+    expect(back.events).toEqual(['assistant.message']);
+  });
+});

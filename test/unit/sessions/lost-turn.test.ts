@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { lostTurnEvents } from '../../../proxy/sessions/lost-turn.js';
+import { lostTurnEvents, missedWarning } from '../../../proxy/sessions/lost-turn.js';
 
 /** As much of JSON Schema as the two events use. */
 interface Schema {
@@ -81,5 +81,14 @@ describe('the events that tell of a lost turn', () => {
   it('have ids of their own each time', () => {
     const [again] = lostTurnEvents('s1').map((text) => JSON.parse(text) as Notification);
     expect(again!.params.event.id).not.toBe(error!.params.event.id);
+  });
+});
+
+describe('the warning that events were missed', () => {
+  const { event } = (JSON.parse(missedWarning('s1', 7)) as Notification).params;
+
+  it('is a session.warning, as the schema of the SDK has it, and says how many', () => {
+    expect(mistakes(event, definitions['WarningEvent']!)).toEqual([]);
+    expect(event.data).toMatchObject({ warningType: 'events_missed', message: expect.stringMatching(/^7 events /) });
   });
 });
