@@ -17,8 +17,8 @@ interface Pair {
 }
 
 /** Two clients of alice's on one session of a managed server, each with a tool. */
-async function shared(): Promise<Pair> {
-  const site = await Site.start(scope, { managed: 1 });
+async function shared(state = 'skyport'): Promise<Pair> {
+  const site = await Site.start(scope, { managed: 1, config: { sessions: { state } } });
   const one = await site.client().createSession(site.session({ tools: [named('of_one')] }));
   await turn(one, 'remember the kite');
   const two = await site.client().resumeSession(one.sessionId, site.session({ tools: [named('of_two')] }));
@@ -33,8 +33,22 @@ const recovered = (site: Site, restarts = 1) =>
   site.until(({ backends: [backend] }) => backend!.restarts === restarts && backend!.state === 'up');
 
 describe('a shared session whose server is killed in mid-turn', () => {
-  it('tells each of its clients that the turn is over', async () => {
+  it('goes on for each of its clients, with the tools of both', async () => {
     const { site, one, two } = await shared();
+    const heard = [new Recording(one), new Recording(two)];
+    await one.send('[[hold:both]] [[tool:of_one]] [[tool:of_two]]');
+    await site.model.asked('[[hold:both]]');
+    await crash(site);
+    site.model.release('both');
+    for (const recording of heard) {
+      await recording.until('session.idle');
+      expect(recording.of('session.error')).toEqual([]);
+      expect(recording.text).toBe('tools said: called of_one | called of_two');
+    }
+  });
+
+  it('tells each of its clients that the turn is over, where the server kept the state', async () => {
+    const { site, one, two } = await shared('server');
     const heard = [new Recording(one), new Recording(two)];
     await one.send('[[hold:both]]');
     await site.model.asked('[[hold:both]]');
@@ -93,8 +107,8 @@ describe('calls that come at once after a crash', () => {
     expect(events.filter((event) => event.type === 'session.start')).toHaveLength(1);
   });
 
-  it('are refused retryably while the server is not back', async () => {
-    const site = await Site.start(scope, { servers: 1 });
+  it('are refused retryably while the server is not back, where only that one has the state', async () => {
+    const site = await Site.start(scope, { servers: 1, config: { sessions: { state: 'server' } } });
     const session = await site.client().createSession(site.session());
     await turn(session, 'hello');
     const wire = await site.wire();

@@ -41,7 +41,7 @@ beforeAll(async () => {
     servers: 2,
     users: ['alice', 'mallory'],
     environment: gauge.environment,
-    config: { limits: { max_frame: '128KiB', requests_per_client: 64 }, sessions: { linger: '300ms' }, routing: { policy: 'round_robin' }, log: { level: 'info' } },
+    config: { limits: { max_frame: '128KiB', requests_per_client: 64 }, sessions: { linger: '300ms', writers: 'free' }, routing: { policy: 'round_robin' }, log: { level: 'info' } },
   });
   for (const fake of site.fakes) {
     echo(fake);

@@ -136,7 +136,7 @@ describe('a backend that is taken out of the file', () => {
   });
 
   it('keeps its sessions for the day it comes back', async () => {
-    const site = await Site.start(scope, { servers: 2 });
+    const site = await Site.start(scope, { servers: 2, config: { sessions: { state: 'server' } } });
     const wire = await site.wire();
     const client = site.client();
     const there = await client.createSession(site.session());
