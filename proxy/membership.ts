@@ -1,11 +1,17 @@
-/** This Skyport among the others on its store: makes itself known, hears of their sessions, and of their end. */
+/**
+ * This Skyport among the others on its store: makes itself known, hears of their sessions, and of their end;
+ * and makes sure that it serves nothing any more that they have taken over.
+ */
 import { parseAddress } from '../config/address.js';
 import type { Address } from './backends/dial.js';
 import type { BackendSettings } from './backends/backend.js';
 import { channels } from './channels.js';
-import { Cluster, letGo } from './clients/cluster.js';
+import { Cluster, DRAINING } from './clients/cluster.js';
+import { letGo } from './clients/peers.js';
 import type { Services } from './clients/services.js';
 import { reviewSession } from './clients/sharing.js';
+import { adoptUnused } from './clients/orphans.js';
+import type { Instance } from './store/instances.js';
 import { StoreUnavailable } from './store/redis-client.js';
 import type { SessionRecord } from './store/registry.js';
 import type { Shared } from './stores.js';
@@ -13,6 +19,10 @@ import type { Shared } from './stores.js';
 export class Membership {
   private secret = '';
   private joined = false;
+  private known: readonly Instance[] = [];
+  /** When the last tick of `watch` was, monotonic milliseconds. */
+  private watchedAt = performance.now();
+  private catchingUp: Promise<void> | undefined;
 
   /** @param settings of the links to the others */
   constructor(
@@ -20,18 +30,32 @@ export class Membership {
     private readonly services: Services,
     private readonly settings: () => BackendSettings,
   ) {
-    services.cluster = new Cluster(services, { self: shared.instances.id, alive: (id) => shared.instances.alive(id) });
-    shared.registry.watch((id, record) => this.told(id, record));
-    shared.instances.onGone(({ id }) => channels.instance.publish({ instance: id, change: 'gone' }));
-    shared.instances.onLapsed(() => channels.instance.publish({ instance: shared.instances.id, change: 'lapsed' }));
+    const { instances, registry } = shared;
+    services.cluster = new Cluster(services, { self: instances.id, gone: (id) => instances.gone(id) });
+    registry.watch((id, record) => this.told(id, record));
+    instances.onGone(({ id }) => channels.instance.publish({ instance: id, change: 'gone' }));
+    instances.onLapsed(() => {
+      channels.instance.publish({ instance: instances.id, change: 'lapsed' });
+      void this.catchUp();
+    });
+  }
+
+  /** The others, as of the last tick. */
+  get others(): readonly Instance[] {
+    return this.known;
+  }
+
+  /** Before the first client can make a session: one of an instance that nobody knows would be taken over. */
+  async enter(): Promise<void> {
+    const { instances } = this.shared;
+    this.secret = await instances.secret();
+    this.services.authenticator.admitPeers(this.secret);
+    await instances.join('');
   }
 
   /** @param address where the others reach this one */
   async join(address: string): Promise<void> {
-    const { instances } = this.shared;
-    this.secret = await instances.secret();
-    this.services.authenticator.admitPeers(this.secret);
-    await instances.join(address);
+    await this.shared.instances.join(address);
     this.joined = true;
     await this.tick();
   }
@@ -43,9 +67,10 @@ export class Membership {
     try {
       await instances.tick();
       await registry.tick();
+      this.known = (await instances.list()).filter(({ id }) => id !== instances.id);
       const peers = new Map<string, Address>();
-      for (const { id, address } of await instances.list()) {
-        const parsed = id === instances.id ? undefined : parseAddress(address);
+      for (const { id, address } of this.known) {
+        const parsed = parseAddress(address);
         if (parsed) peers.set(id, { ...parsed, token: this.secret });
       }
       this.services.pool.setPeers(peers, this.settings());
@@ -55,6 +80,33 @@ export class Membership {
     }
   }
 
+  /**
+   * Janitor, as often as it can: notices that this process did not run for so long (SIGSTOP, a frozen host) that
+   * the others may have taken its sessions over. Nothing that servers and clients have sent meanwhile is
+   * looked at before it is known whose they are.
+   */
+  watch(): void {
+    const now = performance.now();
+    const away = now - this.watchedAt;
+    this.watchedAt = now;
+    if (this.joined && away > this.services.lease / 2) void this.catchUp();
+  }
+
+  /** What a Skyport has left that is gone is this one's to delete when it is old. @param before milliseconds since the epoch */
+  async adoptUnused(before: number, most: number): Promise<void> {
+    const { instances } = this.shared;
+    try {
+      await adoptUnused(this.services.directory, before, most, (id) => instances.gone(id));
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+
+  /** The others are to take what they use of this one's sessions. */
+  drain(): void {
+    this.services.roster.tellPeers(`{"jsonrpc":"2.0","method":"${DRAINING}","params":{}}`);
+  }
+
   /** The others may take over at once. */
   async leave(): Promise<void> {
     if (!this.joined) return;
@@ -62,12 +114,37 @@ export class Membership {
     await this.shared.instances.leave().catch(() => undefined);
   }
 
+  private catchUp(): Promise<void> {
+    this.catchingUp ??= this.hearAgain().finally(() => (this.catchingUp = undefined));
+    return this.catchingUp;
+  }
+
+  private async hearAgain(): Promise<void> {
+    const { pool, roster } = this.services;
+    pool.pause();
+    for (const client of roster.all()) client.transport.pause();
+    try {
+      await this.shared.registry.reread();
+    } catch (error) {
+      // Then nobody could take anything over either.
+      if (!(error instanceof StoreUnavailable)) throw error;
+    } finally {
+      pool.resume();
+      for (const client of roster.all()) client.transport.resume();
+    }
+  }
+
   private told(id: string, record: SessionRecord | undefined): void {
-    const { directory } = this.services;
-    const session = directory.get(id);
-    const lost = directory.told(id, record);
-    if (lost?.deleted) for (const attachment of [...lost.attachments]) attachment.gone();
-    else if (lost) letGo(lost);
-    if (session && !session.deleted) reviewSession(this.services, session);
+    const { services } = this;
+    const session = services.directory.get(id);
+    const shares = JSON.stringify(session?.shares);
+    const moved = services.directory.told(id, record);
+    if (moved?.deleted) {
+      services.stored?.listing.forget(id);
+      for (const attachment of [...moved.attachments]) attachment.gone();
+    } else if (moved) {
+      letGo(services, moved);
+    }
+    if (session && !session.deleted && JSON.stringify(session.shares) !== shares) reviewSession(services, session);
   }
 }

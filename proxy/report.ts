@@ -4,10 +4,17 @@ import type { Backend } from './backends/backend.js';
 import type { Pool } from './backends/pool.js';
 import type { Roster } from './clients/roster.js';
 import type { MemberStatus } from './fleet/member.js';
-import type { BackendSnapshot, SessionState as ReportedState, Snapshot } from './observe/snapshot.js';
+import type { BackendSnapshot, SessionState as ReportedState, Snapshot, StoreSnapshot } from './observe/snapshot.js';
 import { isUnused, type Directory } from './sessions/directory.js';
 import type { Session } from './sessions/session.js';
 import type { Sharing } from './sessions/shares.js';
+
+/** Another Skyport on the same store. */
+interface Other {
+  readonly id: string;
+  readonly address: string;
+  readonly startedAt: number;
+}
 
 export interface Sources {
   readonly directory: Directory;
@@ -22,6 +29,9 @@ export interface Sources {
   readonly moves: boolean;
   readonly staying: (backend: Backend) => number;
   readonly version: string;
+  /** The other Skyports on the same store. */
+  readonly others: readonly Other[];
+  readonly store: StoreSnapshot | undefined;
 }
 
 export function describe(sources: Sources): Snapshot {
@@ -38,6 +48,8 @@ export function describe(sources: Sources): Snapshot {
   }
   byState.stored += directory.size - loaded;
   const backends = describeBackends(sources);
+  const held = new Map<string, number>();
+  if (sources.others.length > 0) for (const { holder } of directory.all()) held.set(holder, (held.get(holder) ?? 0) + 1);
   const clientTraffic = roster.traffic();
   const backendTraffic = pool.traffic();
   return {
@@ -57,6 +69,12 @@ export function describe(sources: Sources): Snapshot {
       backendIn: backendTraffic.framesIn, backendOut: backendTraffic.framesOut,
     },
     registry: { sessions: directory.size },
+    store: sources.store,
+    others: sources.others.map(({ id, address, startedAt }) => {
+      const peer = pool.peer(id);
+      const state = peer?.draining ? 'draining' : (peer?.health.state ?? 'unknown');
+      return { instance: id, address, startedAt, state, lastError: peer?.up ? undefined : peer?.lastError, sessions: held.get(id) ?? 0 };
+    }),
   };
 }
 
@@ -67,7 +85,8 @@ export function drainReport(snapshot: Snapshot, name: string): DrainReport {
   return { name, state, draining, drained, sessionsBound, sessionsAttached, sessionsStaying, turnsOpen };
 }
 
-export function sessionRows(directory: Directory, sharing: Sharing, filter: SessionFilter): SessionRow[] {
+/** @param others to name the one that has a session */
+export function sessionRows(directory: Directory, sharing: Sharing, filter: SessionFilter, others: readonly Other[] = []): SessionRow[] {
   const rows: SessionRow[] = [];
   const before = Date.now() - (filter.unusedFor ?? 0);
   const source = filter.user === undefined ? directory.all() : directory.ownedBy(filter.user);
@@ -76,25 +95,26 @@ export function sessionRows(directory: Directory, sharing: Sharing, filter: Sess
     if (filter.backend !== undefined && session.backend !== filter.backend) continue;
     if (filter.state !== undefined && state !== filter.state) continue;
     if (filter.unusedFor !== undefined && !isUnused(session, before)) continue;
-    rows.push(sessionRow(session, sharing));
+    rows.push(sessionRow(session, sharing, others));
   }
   return rows.sort((a, b) => b.usedAt - a.usedAt);
 }
 
-export function sessionRow(session: Session, sharing: Sharing): SessionRow {
+export function sessionRow(session: Session, sharing: Sharing, others: readonly Other[] = []): SessionRow {
   const { id, owner, backend, epoch, createdAt, usedAt, turns, shares } = session;
   const { users, roles } = sharing.ruled(session);
   const ruled = Object.keys(users).length + Object.keys(roles).length > 0;
   return {
     id, owner, backend, epoch, state: stateOf(session), attachments: session.attachments.length, createdAt, usedAt, turns,
     shares, sharedByRules: ruled ? { users, roles } : undefined,
+    holder: session.foreign ? (others.find(({ id: one }) => one === session.holder)?.address ?? session.holder) : undefined,
   };
 }
 
 function describeBackends(sources: Sources): BackendSnapshot[] {
   const { directory, pool, members, linksMax } = sources;
   const bound = new Map<string, number>();
-  for (const session of directory.all()) bound.set(session.backend, (bound.get(session.backend) ?? 0) + 1);
+  for (const session of directory.all()) if (!session.foreign) bound.set(session.backend, (bound.get(session.backend) ?? 0) + 1);
   const rows = pool.all().map((backend) => {
     const member = backend.kind === 'managed' ? members.find((one) => one.name === backend.name) : undefined;
     return describeBackend(backend, sources, bound.get(backend.name) ?? 0, member);

@@ -14,6 +14,7 @@ import { PLAIN } from './backends/profile.js';
 import { Pool } from './backends/pool.js';
 import { channels } from './channels.js';
 import { createUpgrade, listenHttp, listenTcp, type Bound } from './clients/listeners.js';
+import { broadcast } from './clients/broadcast.js';
 import { Mover } from './clients/moving.js';
 import { Recovery } from './clients/recovery.js';
 import { Roster } from './clients/roster.js';
@@ -118,12 +119,7 @@ export class Skyport implements AdminActions {
     });
     const roster = new Roster(() => this.services.sharing);
     this.pool = new Pool(config.routing.policy, this.directory, {
-      onBroadcast: (backend, link, frame, peeked) => {
-        const session = peeked.sessionId === undefined ? undefined : this.directory.remembered(peeked.sessionId);
-        if (!session || session.backend !== backend.name) return;
-        if (peeked.method === 'session.lifecycle') roster.lifecycle(session, backend, link, frame);
-        else if (peeked.method === 'gitHubTelemetry.event') roster.telemetry(session, backend, link, frame);
-      },
+      onBroadcast: (...news) => broadcast(this.services, ...news),
       onUp: () => this.markReady(),
       onDown: (backend, reason, hung) => {
         if (hung && backend.kind === 'managed') this.fleet.recycle(backend.name, reason);
@@ -162,6 +158,7 @@ export class Skyport implements AdminActions {
       draining: false,
       ...(files ? { stored: storedIn(files) } : {}),
       lease: config.store.lease,
+      storeAway: () => stores.state()?.up === false,
       makeDirectory: async (path) => {
         if (!workspaces || !path.startsWith(workspaces)) return;
         // A static backend may be on another host, where the directory is made by other means.
@@ -174,6 +171,7 @@ export class Skyport implements AdminActions {
     this.rolling = new RollingRestart(managedServers(this.fleet, this.services, this.mover));
     this.metrics = new Metrics(() => this.snapshot());
     this.janitor = new Janitor([
+      { name: 'wake', every: 50, run: () => this.membership?.watch() },
       { name: 'health', every: 50, run: () => this.pool.tick(performance.now(), this.config.links.idle_close) },
       { name: 'linger', every: 250, run: (now) => this.releaseHeld(now) },
       { name: 'missed', every: 1_000, run: (now) => missed.sweep(now) },
@@ -184,7 +182,7 @@ export class Skyport implements AdminActions {
       { name: 'expired sessions', every: 2_000, run: (now) => this.expire(now) },
       { name: 'never used', every: 60_000, run: (now) => this.expireNeverUsed(now) },
       { name: 'config', every: 2_000, run: () => this.watcher.look() },
-      { name: 'handshakes', every: 1_000, run: (now) => this.endHandshakes(now) },
+      { name: 'handshakes', every: 1_000, run: (now) => this.services.roster.endHandshakes(now, this.services.limits.handshake_timeout) },
       { name: 'registry', every: 1_000, run: () => this.flush() },
       { name: 'other Skyports', every: 1_000, run: () => this.membership?.tick() },
       { name: 'throttle', every: 60_000, run: (now) => this.services.throttle.sweep(now) },
@@ -201,6 +199,7 @@ export class Skyport implements AdminActions {
     process.on('exit', this.onExit);
     if (this.config.fleet.count > 0) this.fleet.start();
     this.pool.setStatic(staticBackends(this.config));
+    await this.membership?.enter();
     for (const listener of this.config.listen) {
       if (listener.tcp !== undefined) {
         this.bound.push(await listenTcp(this.services, parseAddress(listener.tcp)!, listener.as));
@@ -247,6 +246,8 @@ export class Skyport implements AdminActions {
       moves: this.services.moves,
       staying: (backend) => this.mover.staying(backend),
       version: VERSION,
+      others: this.membership?.others ?? [],
+      store: this.stores.state(),
     });
   }
 
@@ -255,7 +256,7 @@ export class Skyport implements AdminActions {
   }
 
   sessions(filter: SessionFilter): SessionRow[] {
-    return sessionRows(this.directory, this.services.sharing, filter);
+    return sessionRows(this.directory, this.services.sharing, filter, this.membership?.others);
   }
 
   private markReady(): void {
@@ -279,18 +280,14 @@ export class Skyport implements AdminActions {
 
   private async expire(now: number): Promise<void> {
     const { ttl } = this.config.sessions;
-    if (ttl !== undefined) tellDeleted(await this.directory.expire(now - ttl, EXPIRY_STEP), 'ttl');
+    if (ttl === undefined) return;
+    await this.membership?.adoptUnused(now - ttl, EXPIRY_STEP);
+    tellDeleted(await this.directory.expire(now - ttl, EXPIRY_STEP), 'ttl');
   }
 
   private async expireNeverUsed(now: number): Promise<void> {
     const { files } = this.stores;
     if (files) tellDeleted(await expireNeverUsed(this.directory, files, now - NEVER_USED, EXPIRY_STEP), 'never used');
-  }
-
-  private endHandshakes(now: number): void {
-    for (const client of [...this.services.roster.all()]) {
-      if (!client.principal && client.age(now) > this.services.limits.handshake_timeout) client.leave('SKYPORT_HANDSHAKE_TIMEOUT');
-    }
   }
 
   private async flush(): Promise<void> {
@@ -350,8 +347,9 @@ export class Skyport implements AdminActions {
     channels.lifecycle.publish({ phase: 'draining', detail: `${services.roster.size} clients` });
     await this.watcher.close();
     for (const bound of this.bound) bound.close();
+    this.membership?.drain();
     const deadline = Date.now() + this.config.shutdown.drain;
-    while ((services.roster.size > 0 || holdsTurn(this.directory)) && Date.now() < deadline) {
+    while ((services.roster.isNeeded || holdsTurn(this.directory)) && Date.now() < deadline) {
       for (const client of [...services.roster.all()]) client.finish();
       await pause(25);
     }

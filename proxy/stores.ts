@@ -2,8 +2,8 @@
 import { hostname } from 'node:os';
 import { parseAddress } from '../config/address.js';
 import type { SkyportConfig } from '../config/schema.js';
-import { channels } from './channels.js';
-import type { Others } from './sessions/directory.js';
+import { channels, type StoreState } from './channels.js';
+import type { Others } from './sessions/others.js';
 import { EmbeddedFiles } from './store/embedded-files.js';
 import { EmbeddedRegistry } from './store/embedded.js';
 import type { Instances } from './store/instances.js';
@@ -21,6 +21,8 @@ export interface Stores {
   readonly files: SessionFiles | undefined;
   /** Undefined where no other Skyport can use the store. */
   readonly shared: Shared | undefined;
+  /** Of a store that may be away; undefined for one that is a part of this Skyport. */
+  state(): StoreState | undefined;
   close(): Promise<void>;
 }
 
@@ -39,6 +41,7 @@ export async function openStores(config: SkyportConfig, quotas: () => Quotas): P
   const files = sessions.state === 'skyport' ? new EmbeddedFiles(store.path, quotas) : undefined;
   return {
     registry, files, shared: undefined,
+    state: () => undefined,
     close: async () => {
       await files?.close();
       await registry.close();
@@ -47,9 +50,14 @@ export async function openStores(config: SkyportConfig, quotas: () => Quotas): P
 }
 
 async function openRedis({ store, sessions }: SkyportConfig, quotas: () => Quotas): Promise<Stores> {
+  let state: StoreState = { up: true };
+  const told = (now: StoreState): void => {
+    state = now;
+    channels.storeState.publish(now);
+  };
   const client = new RedisClient({ ...store, url: store.url! }, {
-    up: () => channels.storeState.publish({ up: true }),
-    down: (reason) => channels.storeState.publish({ up: false, reason }),
+    up: () => told({ up: true }),
+    down: (reason) => told({ up: false, reason }),
   });
   await client.ready();
   for (const text of await client.warnings()) channels.storeState.publish({ up: true, reason: text });
@@ -69,6 +77,7 @@ async function openRedis({ store, sessions }: SkyportConfig, quotas: () => Quota
       close: () => registry.close(),
     },
     files,
+    state: () => state,
     shared: {
       registry, instances,
       others: {
@@ -76,6 +85,7 @@ async function openRedis({ store, sessions }: SkyportConfig, quotas: () => Quota
         create: (record) => registry.create(held(record)),
         claim: (record, from) => registry.claim(held(record), from),
         find: (id) => registry.find(id),
+        gone: (instance) => instances.gone(instance),
       },
     },
     close: async () => {

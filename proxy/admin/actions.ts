@@ -42,6 +42,8 @@ export interface SessionRow {
   shares?: SharedWith;
   /** With whom rules of the config share it; left out where that is nobody. */
   sharedByRules?: SharedWith;
+  /** The other Skyport that serves it: its address, or its instance where that is not known; left out where that is this one. */
+  holder?: string;
 }
 
 export interface SharedWith {

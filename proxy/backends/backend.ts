@@ -7,7 +7,8 @@
  * the first `links.base` so that attachments are spread, further ones (up to `links.max`) when a
  * session's second client needs a link of its own.
  */
-import { isRefusal, type Refusal } from '../protocol/errors.js';
+import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
+import type { Answer } from '../sessions/attachment.js';
 import type { Frame } from '../wire/frame.js';
 import type { Peek } from '../wire/peek.js';
 import { channels } from '../channels.js';
@@ -146,6 +147,11 @@ export class Backend {
     const link = await this.links.borrow(profile);
     if (isRefusal(link) || 'kind' in link) return link;
     return link.connected!;
+  }
+
+  /** A call of Skyport's own on the control link, which is there as long as the backend is up. */
+  async ask(method: string, params: object, deadlineMs: number): Promise<Answer | Refusal> {
+    return this.control?.usable ? this.control.call(method, params, deadlineMs) : refuse('SKYPORT_BACKEND_UNAVAILABLE');
   }
 
   close(reason: string): void {

@@ -150,6 +150,16 @@ export class Link implements SessionLink {
     });
   }
 
+  /** Nobody waits for the answer of this call any more. @returns false when it had been answered */
+  abandon(call: Call): boolean {
+    for (const [id, waiting] of this.calls) {
+      if (waiting !== call) continue;
+      this.ended(id);
+      return true;
+    }
+    return false;
+  }
+
   /** Passes a client's answer back to the server, under the server's id. */
   answer(frame: Frame, idStart: number, idEnd: number, idToken: string): void {
     if (this.open) this.transport.sendFrame(withId(frame, idStart, idEnd, idToken));

@@ -48,6 +48,15 @@ export class Links {
     return heardAt;
   }
 
+  /** Reads nothing of what the server sends, until `resume`. */
+  pause(): void {
+    for (const link of this.links) link.transport.pause();
+  }
+
+  resume(): void {
+    for (const link of this.links) link.transport.resume();
+  }
+
   has(link: unknown): boolean {
     return this.links.has(link as Link);
   }

@@ -25,6 +25,9 @@ export interface Load {
   turnsOpen(backend: string): number;
 }
 
+/** As of the directory's places; a backend's own name has no colon. */
+const PEER_NAME = 'skyport:';
+
 export class Pool {
   private readonly past: Traffic = noTraffic();
   private readonly backends = new Map<string, Backend>();
@@ -94,11 +97,12 @@ export class Pool {
   }
 
   /**
-   * Where a session of this binding is to be found: a backend that is leaving, as long as it has the
+   * Where a session of this binding is to be found: another Skyport, if it is used through that; a backend that is leaving, as long as it has the
    * session loaded (on `link`) or no other has its name.
    */
   bound(name: string, link?: SessionLink): Backend | undefined {
     const backend = this.backends.get(name);
+    for (const peer of link ? this.peers.values() : []) if (peer.links.has(link)) return peer;
     for (const leaving of this.leaving) {
       if (leaving.name === name && leaving.up && (link ? leaving.links.has(link) : !backend)) return leaving;
     }
@@ -110,6 +114,16 @@ export class Pool {
     return this.peers.get(instance);
   }
 
+  /** True for a way to another Skyport. */
+  isPeer(backend: Backend): boolean {
+    return backend.name.startsWith(PEER_NAME);
+  }
+
+  /** Other Skyports, by instance. */
+  get others(): ReadonlyMap<string, Backend> {
+    return this.peers;
+  }
+
   /** The other Skyports there are now, by instance. Those that are gone are let go. */
   setPeers(wanted: ReadonlyMap<string, Address>, settings: BackendSettings): void {
     for (const [instance, peer] of this.peers) {
@@ -119,8 +133,10 @@ export class Pool {
       addTraffic(this.past, peer.traffic());
     }
     for (const [instance, address] of wanted) {
-      if (this.peers.has(instance)) continue;
-      const peer = new Backend(`skyport:${instance}`, 'static', settings, { ...this.backendEvents, mayEject: () => false });
+      const known = this.peers.get(instance);
+      known?.update(settings);
+      if (known) continue;
+      const peer = new Backend(`${PEER_NAME}${instance}`, 'static', settings, { ...this.backendEvents, mayEject: () => false });
       this.peers.set(instance, peer);
       peer.setAddress(address, 'found');
     }
@@ -141,12 +157,18 @@ export class Pool {
   }
 
   /** A backend that answers, at once or as soon as one comes up; undefined after `ms` without. */
-  whenUp(ms: number): Promise<Backend | undefined> {
-    const up = this.anyUp();
-    return up ? Promise.resolve(up) : this.nextUp(ms);
+  async whenUp(ms: number): Promise<Backend | undefined> {
+    const deadline = performance.now() + ms;
+    for (;;) {
+      const up = this.anyUp();
+      const left = deadline - performance.now();
+      if (up || left <= 0) return up;
+      // It may be another Skyport that comes up.
+      await this.nextUp(left);
+    }
   }
 
-  /** The next backend that comes up; undefined after `ms` without. */
+  /** The next backend, or other Skyport, that comes up; undefined after `ms` without. */
   nextUp(ms: number): Promise<Backend | undefined> {
     return new Promise((resolve) => {
       const waiter = (backend: Backend): void => {
@@ -221,18 +243,31 @@ export class Pool {
   /** Totals over all backends, also those that are gone. */
   traffic(): Traffic {
     const sum = { ...this.past };
-    for (const backend of [...this.all(), ...this.peers.values()]) addTraffic(sum, backend.traffic());
+    for (const backend of this.everyone()) addTraffic(sum, backend.traffic());
     return sum;
   }
 
   close(): void {
-    for (const backend of [...this.all(), ...this.peers.values()]) backend.close('shutting down');
+    for (const backend of this.everyone()) backend.close('shutting down');
   }
 
   private add(name: string, kind: 'static' | 'managed', settings: BackendSettings): Backend {
     const backend = new Backend(name, kind, settings, this.backendEvents, this.files);
     this.backends.set(name, backend);
     return backend;
+  }
+
+  /** Reads nothing of any server, until `resume`. */
+  pause(): void {
+    for (const backend of this.everyone()) backend.links.pause();
+  }
+
+  resume(): void {
+    for (const backend of this.everyone()) backend.links.resume();
+  }
+
+  private everyone(): Backend[] {
+    return [...this.all(), ...this.peers.values()];
   }
 
   private onUp(backend: Backend): void {

@@ -44,5 +44,6 @@ export function sessionsText(rows: readonly SessionRow[], now: number, width?: n
   // Most sites share nothing.
   const shared = (row: SessionRow): string => [sharedText(row.shares), sharedText(row.sharedByRules)].filter(Boolean).join(' ');
   if (rows.some((row) => shared(row) !== '')) columns.push({ head: 'SHARED WITH', value: shared, shrinksTo: 11 });
+  if (rows.some(({ holder }) => holder !== undefined)) columns.push({ head: 'AT', value: (row) => row.holder ?? 'here', shrinksTo: 8 });
   return table(columns, rows, width);
 }

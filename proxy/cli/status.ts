@@ -1,6 +1,6 @@
 /** `skyport status`: how the running Skyport and its backends are. */
 import { adminCall } from '../admin/client.js';
-import { SESSION_STATES, notReadyReasons, type BackendSnapshot, type Snapshot } from '../observe/snapshot.js';
+import { SESSION_STATES, notReadyReasons, type BackendSnapshot, type OtherSnapshot, type Snapshot } from '../observe/snapshot.js';
 import { adminSocket, type SocketOptions } from './config-file.js';
 import { bytesText, printable, span, table, type Column } from './table.js';
 import { EXIT, type Terminal } from './terminal.js';
@@ -32,6 +32,9 @@ export function statusText(snapshot: Snapshot, now: number, width?: number): str
   lines.push('', backends.length === 0 ? 'No backends.' : table(COLUMNS, backends, width));
   const errors = backends.filter(({ lastError, state }) => lastError !== undefined && state !== 'up');
   if (errors.length > 0) lines.push('', ...errors.map(({ name, lastError }) => `${name}: ${printable(lastError)}`));
+  const { store, others = [] } = snapshot;
+  if (store?.up === false) lines.push('', `store: ${printable(store.reason ?? 'not available')}`);
+  if (others.length > 0) lines.push('', table(OTHERS, others, width));
   return lines.join('\n');
 }
 
@@ -49,6 +52,13 @@ const COLUMNS: ReadonlyArray<Column<BackendSnapshot>> = [
   { head: 'LATENCY', value: (b) => (b.latencyMs === undefined ? undefined : `${b.latencyMs.toFixed(1)}ms`), align: 'right' },
   { head: 'PID', value: (b) => b.pid, align: 'right' },
   { head: 'RESTARTS', value: (b) => b.restarts, align: 'right' },
+];
+
+const OTHERS: ReadonlyArray<Column<OtherSnapshot>> = [
+  { head: 'OTHER SKYPORT', value: (one) => one.address },
+  { head: 'STATE', value: (one) => one.state },
+  { head: 'SESSIONS', value: (one) => one.sessions, align: 'right' },
+  { head: 'INSTANCE', value: (one) => one.instance, shrinksTo: 8 },
 ];
 
 function stateText({ state, draining, drained, restarting }: BackendSnapshot): string {

@@ -3,7 +3,7 @@
  */
 import { channels } from '../channels.js';
 import type { Call, Link } from '../backends/link.js';
-import { errorReply, type ErrorName, type Refusal } from '../protocol/errors.js';
+import { errorReply, refuse, type ErrorName, type Refusal } from '../protocol/errors.js';
 import type { MethodSpec } from '../protocol/catalogue.js';
 import type { Session } from '../sessions/session.js';
 import type { Ticket } from '../sessions/order.js';
@@ -33,6 +33,7 @@ export class Ask implements Call {
   /** Makes the call once more when its server is lost. A call that has it is kept until it is answered. */
   again: (() => void) | undefined;
   private tries = 0;
+  private link: Link | undefined;
   private session: Session | undefined;
   private ticket: Ticket | undefined;
   private heldBytes = 0;
@@ -93,6 +94,7 @@ export class Ask implements Call {
     if (this.done) return;
     this.sent = true;
     this.backend = backend;
+    this.link = link;
     if (this.again) this.keep();
     link.forward(this.frame, this.scan.idStart, this.scan.idEnd, this);
     if (!this.again) this.release();
@@ -121,6 +123,16 @@ export class Ask implements Call {
     this.tries++;
     // Not before everybody has heard that the link is lost.
     setImmediate(again);
+  }
+
+  /** Whoever it was passed on to has no say in it any more: an answer that still comes is nobody's. */
+  displaced(): void {
+    const { link } = this;
+    this.link = undefined;
+    if (this.done || !link?.abandon(this)) return;
+    // Another Skyport makes its call anew where its session is now.
+    if (this.client.isPeer) this.giveUp();
+    else this.onLost(refuse('SKYPORT_BACKEND_LOST'));
   }
 
   /** Answers with a result of Skyport's own. */

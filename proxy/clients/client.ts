@@ -22,6 +22,7 @@ import type { Ask } from './ask.js';
 import { Handshake } from './handshake.js';
 import { dispatch } from './requests.js';
 import type { Services } from './services.js';
+import type { Behalf } from './peers.js';
 import { accessOf, review } from './sharing.js';
 
 /** What waits on a link beyond this many bytes stops the reading of the clients that write to it. */
@@ -33,8 +34,9 @@ const FAREWELL = 1_000;
 /** A client that nobody knows yet needs no larger messages than its `connect`. */
 export const HANDSHAKE_FRAME = 65_536;
 
-/** As from a CLI server. */
+/** Of another Skyport, whose connection carries what servers and many clients say: bytes of a frame, and so many clients' buffers. */
 const PEER_FRAME = 536_870_912;
+const PEER_SHARE = 8;
 
 let lastId = 0;
 
@@ -46,8 +48,8 @@ export class Client implements SessionClient {
   /** Told to leave: takes no new requests, stays until its turns and answers are through. */
   leaving = false;
   readonly attachments = new Map<string, Attachment>();
-  /** By session: the user that another Skyport attaches for. */
-  readonly behalf = new Map<string, string>();
+  /** By session: for whom another Skyport attaches. */
+  readonly behalf = new Map<string, Behalf>();
   private readonly asks = new Map<string, Ask>();
   private readonly homes = new Map<Backend, Link>();
   private readonly serverRequests = new Map<number, ServerRequest>();
@@ -83,8 +85,8 @@ export class Client implements SessionClient {
   }
 
   /** Who it is on this session, for others to read. */
-  userOn(sessionId: string): string | undefined {
-    return this.isPeer ? this.behalf.get(sessionId) : this.user;
+  userOn(id: string): string | undefined {
+    return this.isPeer ? this.behalf.get(id)?.user : this.user;
   }
 
   /** It is another Skyport, which speaks for clients of its own. */
@@ -129,11 +131,13 @@ export class Client implements SessionClient {
       return;
     }
     this.principal = current;
-    this.transport.maxFrame = this.services.limits.max_frame;
+    this.transport.maxFrame = this.isPeer ? PEER_FRAME : this.services.limits.max_frame;
   }
 
   /** Leaves as soon as nothing of it is under way. */
   finish(): void {
+    // Other Skyports ask for sessions to the end.
+    if (this.isPeer) return;
     this.leaving = true;
     if (this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
   }
@@ -158,9 +162,14 @@ export class Client implements SessionClient {
     if (this.principal) review(this, session, this.asks.values());
   }
 
-  /** The ids of the sessions that calls of this client are under way on. */
+  /** The ids of the sessions that it calls. */
   sessionsAsked(): Set<string> {
     return new Set([...this.asks.values()].flatMap(({ scan: { sessionId } }) => sessionId ?? []));
+  }
+
+  /** A session has another holder: what it has been asked for here is answered by nobody any more. */
+  displaced(session: Session): void {
+    for (const ask of [...this.asks.values()]) if (ask.scan.sessionId === session.id) ask.displaced();
   }
 
   /** The requests of a server that wait for this client's answer on an attachment; they are not its any more. */
@@ -170,12 +179,6 @@ export class Client implements SessionClient {
       if (request.attachment === attachment && this.serverRequests.delete(id)) taken.push(request);
     }
     return taken;
-  }
-
-  /** All sessions that it may use. */
-  *sessions(): IterableIterator<Session> {
-    const { directory } = this.services;
-    for (const session of directory.all()) if (this.access(session)) yield session;
   }
 
   /** The link of this client's unattached calls on a backend; lifecycle events come by it, in order with its answers. */
@@ -280,7 +283,7 @@ export class Client implements SessionClient {
 
   /** One frame may exceed the bound, however large: what counts is what waited before it. */
   private cutIfSlow(): boolean {
-    if (this.transport.bufferedBytes <= this.services.limits.client_buffer) return false;
+    if (this.transport.bufferedBytes <= this.services.limits.client_buffer * (this.isPeer ? PEER_SHARE : 1)) return false;
     const name = 'SKYPORT_CLIENT_TOO_SLOW';
     channels.refusal.publish({ name, user: this.user });
     // In the place of what waits for it.

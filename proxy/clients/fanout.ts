@@ -8,6 +8,7 @@ import { sessionIdsIn } from '../guard/carriers.js';
 import { channels } from '../channels.js';
 import type { Ask } from './ask.js';
 import { settled } from './passage.js';
+import { sessionsOf } from './sharing.js';
 import { answerStoredOfMany } from './stored.js';
 
 /** Milliseconds that one backend has; the others' results do not wait longer for it. */
@@ -69,7 +70,7 @@ async function gather(ask: Ask, plan: ReadonlyMap<string, { method: string; para
 /** What the registry knows of the caller's sessions on backends that did not answer: they are not gone. */
 function outOfReach(ask: Ask, answered: ReadonlyMap<string, unknown>): object[] {
   const entries: object[] = [];
-  for (const session of ask.client.sessions()) {
+  for (const session of sessionsOf(ask.client)) {
     if (answered.has(session.backend) || session.turns === 0) continue;
     entries.push({
       sessionId: session.id,

@@ -6,8 +6,8 @@ import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/erro
 import { parseAnswer, type Link } from '../backends/link.js';
 import { namesSomebodyElse, ownerFor } from '../identity/principal.js';
 import { Attachment, clear, type Residue } from '../sessions/attachment.js';
-import { createParams, isNotFound, ON_BEHALF } from '../sessions/recipe.js';
-import { IdTaken } from '../sessions/directory.js';
+import { behalfOf, createParams, isNotFound, ON_BEHALF } from '../sessions/recipe.js';
+import { IdTaken } from '../sessions/others.js';
 import type { Session } from '../sessions/session.js';
 import { channels } from '../channels.js';
 import { frameOf } from '../wire/frame.js';
@@ -17,7 +17,7 @@ import type { Client } from './client.js';
 import { changeOf, home, isAsleep, rebind, restore } from './loading.js';
 import { afterRestart, passOn, settled } from './passage.js';
 import { permit, rename, rewrite } from './requests.js';
-import { attachParams, isSamePerson, isSuperseded } from './sharing.js';
+import { attachParams, isSamePerson, isSuperseded, standingOf } from './sharing.js';
 
 /** What every CLI server takes (PROTOCOL: Sessions). */
 const SESSION_ID = /^[A-Za-z0-9_-]{1,128}$/;
@@ -136,23 +136,24 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
   const place = await takePlace(ask, session).finally(room);
   if (isRefusal(place)) return ask.refuse(place);
   const { attachment, link } = place;
-  const access = client.access(session);
-  if (client.closed || !access) {
+  const standing = standingOf(client, session);
+  if (client.closed || !standing) {
     place.giveBack();
     return client.closed ? ask.giveUp() : ask.refuse(refuseSession(session.id));
   }
+  const { access } = standing;
   attachment.access = access;
-  attachment.holder = client.principal;
+  attachment.holder = standing.who;
   const params = attachParams(ask, session, access);
   let method: 'session.create' | 'session.resume' = fresh ? 'session.create' : 'session.resume';
   const recipe = { method: ask.spec.name as typeof method, params: Buffer.from(JSON.stringify(params)) };
-  if (session.foreign) rewrite(ask, { ...params, [ON_BEHALF]: client.user });
+  if (session.foreign) rewrite(ask, { ...params, [ON_BEHALF]: behalfOf(attachment) });
   ask.hook = (frame, peeked) => {
     if (peeked.isError) {
       const answer = parseAnswer(frame, peeked);
       const unknown = !isRefusal(answer) && !answer.ok && isNotFound(answer.error.message);
       // Created, never used, and unloaded: the server has nothing of it on its disk (PROTOCOL: Sessions).
-      if (unknown && method === 'session.resume' && session.turns === 0 && !client.closed && access !== 'reader') {
+      if (unknown && method === 'session.resume' && session.turns === 0 && !client.closed && access !== 'reader' && !session.foreign) {
         method = 'session.create';
         rewrite(ask, createParams(params), method);
         ask.forward(link, session.backend);
@@ -196,10 +197,12 @@ async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
   if (own?.link && own.state === 'attached') {
     return { kind: 'same', attachment: own, link: own.link as Link, giveBack: () => undefined };
   }
-  const access = client.access(session);
-  const held = session.attachments.find((a) => a.state === 'held' && a.link?.open && access && isSamePerson(a, client.principal!, access));
+  const standing = standingOf(client, session);
+  if (!standing) return refuseSession(session.id);
+  const { who, access } = standing;
+  const held = session.attachments.find((a) => a.state === 'held' && a.link?.open && isSamePerson(a, who, access));
   if (held) {
-    held.adopt(client, client.principal!.key);
+    held.adopt(client, who.key);
     client.attachments.set(session.id, held);
     own?.gone();
     const giveBack = (): void => {
@@ -210,7 +213,7 @@ async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
   }
   const attachment = new Attachment(session, client);
   const take = (link: Link): void => {
-    attachment.resumes(client.principal!.key);
+    attachment.resumes(who.key);
     attachment.take(link);
     session.add(attachment);
   };
@@ -326,7 +329,8 @@ export function remove(ask: Ask, session: Session): Refusal | undefined {
     // A session that was never used has no file to delete; it is gone when nobody is attached.
     const neverStored = !success && session.attachments.length === 0;
     if (!success && !neverStored) return true;
-    if (ask.spec.life !== 'delete') {
+    // Its holder has removed it from the registry.
+    if (ask.spec.life !== 'delete' || session.foreign) {
       ask.onEnd = () => endAll(session);
       return true;
     }

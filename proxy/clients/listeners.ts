@@ -122,7 +122,7 @@ function accept(
   principal?: Client['principal'],
 ): void {
   if (services.draining) turnAway(transport, 'SKYPORT_SHUTTING_DOWN');
-  else if (services.roster.size >= services.limits.clients) turnAway(transport, 'SKYPORT_TOO_MANY_CLIENTS');
+  else if (services.roster.clientCount >= services.limits.clients) turnAway(transport, 'SKYPORT_TOO_MANY_CLIENTS');
   else new Client(transport, services, listener, as, principal);
 }
 

@@ -5,7 +5,7 @@
  * with a higher epoch, so that whoever had it before cannot write to it any more. Otherwise it is
  * the one that it was created on.
  */
-import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
+import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
 import type { Backend } from '../backends/backend.js';
 import type { DialFailure } from '../backends/dial.js';
 import type { Link } from '../backends/link.js';
@@ -35,15 +35,17 @@ const NONE: ReadonlySet<string> = new Set();
  */
 export async function home(services: Services, session: Session, tried: ReadonlySet<string> = NONE): Promise<Backend | Refusal> {
   const { pool, cluster } = services;
-  const deadline = Date.now() + PATIENCE + (cluster?.isForeign(session) ? services.lease : 0);
+  const begun = Date.now();
   for (;;) {
+    if (session.deleted) return refuseSession(session.id);
     const foreign = cluster?.isForeign(session) === true;
+    const deadline = begun + PATIENCE + (foreign ? services.lease : 0);
     const own = foreign ? pool.peer(session.holder) : pool.bound(session.backend, session.primary?.link);
-    if (!services.moves || session.primary) return own?.up ? own : refuse('SKYPORT_BACKEND_UNAVAILABLE');
+    if (session.primary || !(services.moves || foreign)) return own?.up ? own : refuse('SKYPORT_BACKEND_UNAVAILABLE');
     const way = foreign ? await cluster.way(session) : 'ours';
     if (typeof way === 'object') return way;
     const found = way === 'ours' ? choose(services, session, foreign ? undefined : own, tried) : undefined;
-    if (found === own && found) return found;
+    if (found && found === own && services.directory.isFenced(session)) return found;
     const refusal = found && await rebind(services, session, found.name);
     // Another Skyport may have been faster; then the way is to that one.
     if (found && !(refusal && cluster?.isForeign(session))) return refusal ?? found;
@@ -57,6 +59,8 @@ export async function home(services: Services, session: Session, tried: Readonly
 /** The own backend with a free place, then another one with one, then whoever makes room. */
 function choose(services: Services, session: Session, own: Backend | undefined, tried: ReadonlySet<string>): Backend | undefined {
   const { pool, places } = services;
+  // What is on a server's own disk is on none of another name.
+  if (!services.moves) return pool.get(session.backend);
   const mine = own?.eligible && !tried.has(own.name) ? own : undefined;
   if (mine && places.room(mine.name, session)) return mine;
   // A backend of another Skyport may have the name of one of ours.

@@ -49,7 +49,8 @@ export class Mover {
   sweep(now: number): void {
     if (!this.services.moves) return;
     for (const session of this.stays.keys()) if (!this.leaving(session)) this.stays.delete(session);
-    for (const backend of this.services.pool.all()) {
+    const { pool } = this.services;
+    for (const backend of [...pool.all(), ...pool.others.values()]) {
       if (!leaves(backend) || this.emptying.has(backend)) continue;
       this.emptying.add(backend);
       void this.empty(backend, now).finally(() => this.emptying.delete(backend));

@@ -159,6 +159,8 @@ export function passToAny(ask: Ask): Refusal | undefined {
 export function fork(ask: Ask, source: Session): Refusal | undefined {
   const { directory, limits } = ask.client.services;
   if (directory.ownedBy(source.owner).size >= limits.sessions_per_user) return refuse('SKYPORT_TOO_MANY_SESSIONS');
+  // Whoever makes the new session is its holder.
+  if (source.foreign) return passOn(ask, source);
   const path = ask.spec.registers!;
   ask.hook = (frame, peeked) => {
     const answer = parseAnswer(frame, peeked);

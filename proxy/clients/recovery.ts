@@ -13,12 +13,12 @@ import { isRefusal, type Refusal } from '../protocol/errors.js';
 import { channels } from '../channels.js';
 import type { SessionLink } from '../sessions/attachment.js';
 import type { Answered, Send } from '../sessions/journal.js';
-import { idleEvent } from '../sessions/lost-turn.js';
 import type { Session } from '../sessions/session.js';
 import { messagesIn, tailOf, type TurnKind } from '../state/history.js';
 import { completed, interruptions, withoutAnswers } from '../state/repair.js';
 import { FileFault, type SessionFiles } from '../store/session-files.js';
 import { changeOf, home, rebind, restore } from './loading.js';
+import { endTurn, eventText, rejoin, sendAgain } from './rejoin.js';
 import type { Services } from './services.js';
 
 const HISTORY = '/events.jsonl';
@@ -60,6 +60,8 @@ export class Recovery {
     // Somebody's link broke, not the server: the turn goes on for the others.
     if (session.primary) return (await restore(this.services, session)) ? 'failed' : 'none';
     if (await session.alone(() => this.bind(session))) return 'failed';
+    // Another Skyport has taken it up.
+    if (session.foreign) return rejoin(this.services, session);
     const { kind, lost, answers } = await this.repair(session);
     if (await restore(this.services, session)) return 'failed';
     const link = linkOf(session);
@@ -83,7 +85,7 @@ export class Recovery {
     const { epoch } = session;
     const backend = await home(this.services, session);
     if (isRefusal(backend)) return backend;
-    return session.epoch === epoch ? rebind(this.services, session, backend.name) : undefined;
+    return session.epoch === epoch && !session.foreign ? rebind(this.services, session, backend.name) : undefined;
   }
 
   /**
@@ -115,10 +117,6 @@ export class Recovery {
   }
 }
 
-function eventText(sessionId: string, line: string): string {
-  return `{"jsonrpc":"2.0","method":"session.event","params":{"sessionId":${JSON.stringify(sessionId)},"event":${line}}}`;
-}
-
 function linkOf(session: Session): SessionLink | undefined {
   return session.primary?.link;
 }
@@ -131,25 +129,6 @@ async function askAgain(session: Session, link: SessionLink): Promise<boolean> {
   // The first is marked as internal in the schema; this is the public way to run a turn over the history as it is.
   const other = await link.call('session.sendMessages', { ...params, messages: [] }, DEADLINE);
   return !isRefusal(other) && other.ok;
-}
-
-/** A message that a dead server had accepted and not begun. */
-async function sendAgain(session: Session, link: SessionLink, { method, params }: Send): Promise<boolean> {
-  const send = session.journal!.sent(method, params);
-  const answer = await link.call(method, params, DEADLINE);
-  if (isRefusal(answer) || !answer.ok) {
-    session.journal!.refused(send);
-    return false;
-  }
-  session.journal!.accepted(send, (answer.result as { messageId?: unknown } | null)?.messageId);
-  return true;
-}
-
-/** It was over, and only its end had not been told. */
-function endTurn(session: Session): void {
-  const aborted = session.journal?.aborting === true;
-  for (const attachment of session.attachments) attachment.tell(idleEvent(session.id, aborted));
-  session.turn.end(aborted ? 'aborted' : 'idle');
 }
 
 function giveUp(session: Session): void {

@@ -3,7 +3,6 @@
  */
 import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
 import { lookup, type MethodSpec } from '../protocol/catalogue.js';
-import { onSession as sessionMethod } from '../protocol/method.js';
 import { errorReply } from '../protocol/errors.js';
 import { channels } from '../channels.js';
 import { sessionIdsIn } from '../guard/carriers.js';
@@ -13,19 +12,18 @@ import type { Frame } from '../wire/frame.js';
 import { scan, type Scan } from '../wire/scan.js';
 import { withParams } from '../wire/rewrite.js';
 import { Ask } from './ask.js';
-import { release, RELEASE } from './cluster.js';
-import { ON_BEHALF } from '../sessions/recipe.js';
 import type { Client } from './client.js';
 import { create, detach, resume, remove } from './life.js';
 import { answerLocally } from './local.js';
 import { fanOut } from './fanout.js';
 import { fork, passOn, passToAny } from './passage.js';
+import { answerPeer, peerMethod, takeBehalf } from './peers.js';
 import { answerStored } from './stored.js';
 
 /** @param frame not kept after the call, unless the request has to wait */
 export function dispatch(client: Client, frame: Frame, scanned: Scan): void {
   const idToken = frame.buffer.toString('utf8', scanned.idStart, scanned.idEnd);
-  const spec = lookup(scanned.method) ?? (client.isPeer && scanned.method === RELEASE ? RELEASE_SPEC : undefined);
+  const spec = lookup(scanned.method) ?? (client.isPeer ? peerMethod(scanned.method) : undefined);
   if (!spec) {
     // A client may name anything here; the name goes back to it, and into no label.
     const refusal = refuse('SKYPORT_METHOD_UNKNOWN', `Unhandled method ${scanned.method}`);
@@ -40,23 +38,25 @@ export function dispatch(client: Client, frame: Frame, scanned: Scan): void {
     ask.refuse(overload);
     return;
   }
-  if (spec === RELEASE_SPEC) {
-    release(ask);
+  if (client.isPeer && answerPeer(ask)) return;
+  // Another Skyport takes what it uses of this one's sessions as soon as it hears of the end.
+  if (client.services.draining && !client.isPeer && (spec.life === 'create' || spec.opensTurn)) {
+    ask.refuse(refuse('SKYPORT_SHUTTING_DOWN'));
     return;
   }
-  if (client.services.draining && (spec.life === 'create' || spec.opensTurn)) {
-    ask.refuse(refuse('SKYPORT_SHUTTING_DOWN'));
+  // What is under way goes on as far as it can; what would begin now could not be kept.
+  if ((spec.life === 'create' || spec.life === 'resume' || spec.opensTurn) && client.services.storeAway()) {
+    ask.refuse(refuse('SKYPORT_STORE_UNAVAILABLE'));
     return;
   }
   const refusal = route(ask, spec);
   if (refusal) ask.refuse(refusal);
 }
 
-/** Of Skyports among themselves; to everybody else it does not exist. */
-const RELEASE_SPEC = sessionMethod(RELEASE, 'epoch');
-
 function route(ask: Ask, spec: MethodSpec): Refusal | undefined {
   const { client } = ask;
+  // It asks for nothing else, and owns nothing itself.
+  if (client.isPeer && (spec.life === 'create' || spec.route === 'fanout' || spec.route === 'any')) return refuse('SKYPORT_METHOD_REFUSED');
   switch (spec.route) {
     case 'session':
       return spec.life === 'create' ? create(ask) : onSession(ask, spec);
@@ -81,6 +81,7 @@ function onSession(ask: Ask, spec: MethodSpec): Refusal | undefined {
   const access = client.access(session);
   if (!session && client.services.cluster && !ask.looked) return lookElsewhere(ask, spec, sessionId);
   if (!session || !access) return unknownSession(ask, spec, sessionId);
+  if (client.isPeer && session.foreign) return notHeld(ask, spec);
   const closed = access === 'owner' ? undefined : refuseByAccess(access, spec);
   if (closed) return closed;
   // Before the guard looks: it need not refuse what is not passed on.
@@ -119,11 +120,14 @@ function lookElsewhere(ask: Ask, spec: MethodSpec, sessionId: string): undefined
   return undefined;
 }
 
-/** Another Skyport says for whom it attaches; a CLI server need not know. */
-function takeBehalf(ask: Ask, sessionId: string): void {
-  const { [ON_BEHALF]: user, ...params } = ask.params();
-  if (typeof user === 'string') ask.client.behalf.set(sessionId, user);
-  rewrite(ask, params);
+/**
+ * Another Skyport takes this one for the holder of a session, and is about to hear that it is not: what it
+ * has asked for it asks again then. It is never passed on to a third.
+ */
+function notHeld(ask: Ask, spec: MethodSpec): Refusal | undefined {
+  if (spec.life === 'resume') return refuse('SKYPORT_BACKEND_UNAVAILABLE');
+  ask.giveUp();
+  return undefined;
 }
 
 /** Somebody else's session answers like one that does not exist, as a CLI server answers that. */

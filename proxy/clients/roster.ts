@@ -29,6 +29,11 @@ export class Roster {
     return this.clients.size;
   }
 
+  /** Without other Skyports. */
+  get clientCount(): number {
+    return this.clients.size - this.peers.size;
+  }
+
   get authenticatedCount(): number {
     return this.known;
   }
@@ -74,11 +79,13 @@ export class Roster {
    * one that has no link there gets the copy of the control link.
    */
   lifecycle(session: Session, backend: Backend, link: Link, frame: Frame): void {
-    if (backend.isControl(link)) for (const peer of this.peers) peer.deliver(frame);
-    for (const client of this.concerned(session)) {
+    const tell = (client: Client): void => {
       const home = client.home(backend);
       if (home ? home === link : backend.isControl(link)) client.deliver(frame);
-    }
+    };
+    // What another Skyport tells it tells everybody.
+    if (!session.foreign) for (const peer of this.peers) tell(peer);
+    for (const client of this.concerned(session)) tell(client);
   }
 
   /** Telemetry goes to those who asked for it at `connect`, of their own sessions only. */
@@ -86,6 +93,27 @@ export class Roster {
     for (const client of this.concerned(session)) {
       if (client.profile.telemetry && client.home(backend) === link) client.deliver(frame);
     }
+    // Its clients' own wishes are in the profile of each of its connections.
+    for (const peer of this.peers) if (peer.profile.telemetry && peer.home(backend) === link) peer.deliver(frame);
+  }
+
+  /** Janitor: ends connections that do not say who they are. @param timeout milliseconds */
+  endHandshakes(now: number, timeout: number): void {
+    for (const client of [...this.clients]) {
+      if (!client.principal && client.age(now) > timeout) client.leave('SKYPORT_HANDSHAKE_TIMEOUT');
+    }
+  }
+
+  /** Somebody is there who would lose something: a client, or one of another Skyport that is attached here. */
+  get isNeeded(): boolean {
+    if (this.clientCount > 0) return true;
+    for (const peer of this.peers) if (peer.attachments.size > 0) return true;
+    return false;
+  }
+
+  /** Tells the other Skyports. @param json a notification */
+  tellPeers(json: string): void {
+    for (const peer of this.peers) peer.deliverText(json);
   }
 
   traffic(): Traffic {

@@ -45,6 +45,8 @@ export interface Services {
   cluster?: Cluster;
   /** `store.lease`, milliseconds. */
   readonly lease: number;
+  /** The store does not answer: what needs it is refused at once, instead of later. */
+  readonly storeAway: () => boolean;
   /** Set once shutting down has begun: no new sessions or turns. */
   draining: boolean;
   /** Makes the directory that the guard has chosen for a user, where Skyport may (managed servers). */

@@ -28,6 +28,28 @@ export function accessOf(principal: Principal, session: Session, { sharing }: Pi
   return isService(principal) ? undefined : sharing.access(principal, session);
 }
 
+/** Whose attachment to the session a client is to have, and with what access; undefined when it may not have one. */
+export function standingOf(client: Client, session: Session): { readonly who: Principal; readonly access: Access } | undefined {
+  const access = client.access(session);
+  if (!access) return undefined;
+  const behalf = client.isPeer ? client.behalf.get(session.id) : undefined;
+  if (!behalf) return { who: client.principal!, access };
+  return { who: { ...client.principal!, user: behalf.user, key: behalf.key }, access: behalf.access };
+}
+
+/** All sessions that a client may use; another Skyport asks for none. */
+export function* sessionsOf(client: Client): IterableIterator<Session> {
+  const { principal, services: { directory, sharing } } = client;
+  if (!principal || client.isPeer) return;
+  if (principal.sessionPattern || sharing.ruling) {
+    // Whom an id names is asked of each.
+    for (const session of directory.all()) if (client.access(session)) yield session;
+    return;
+  }
+  yield* directory.ownedBy(principal.user);
+  for (const session of directory.shared()) if (session.owner !== principal.user && client.access(session)) yield session;
+}
+
 /** Whether a held turn waits for this principal: its owner, by whatever token, or the very user with whom it is shared. */
 export function isSamePerson(held: Attachment, principal: { readonly user: string }, access: Access): boolean {
   if (held.access === 'owner' || access === 'owner') return held.access === access;
@@ -62,12 +84,12 @@ export function unfitSharer({ users, roles }: Sharers, owner: string): string | 
  */
 export async function changeShares(services: Services, session: Session, shares: Shares | undefined): Promise<void> {
   const before = session.shares;
-  session.shares = shares;
+  services.directory.reshare(session, shares);
   reviewSession(services, session);
   try {
     await services.directory.keep(session);
   } catch (error) {
-    if (session.shares === shares) session.shares = before;
+    if (session.shares === shares) services.directory.reshare(session, before);
     channels.registryError.publish({ operation: 'put', message: String(error) });
     throw error;
   }
@@ -100,6 +122,8 @@ export function reviewAll(services: Services): void {
 
 /** What is under way of a client on a session goes on only as far as its access does. */
 export function review(client: Client, session: Session, asks: Iterable<Ask>): void {
+  // Another Skyport asks so itself, of its own clients.
+  if (client.isPeer) return;
   const access = client.access(session);
   const attachment = client.attachments.get(session.id);
   if (attachment && includes(access, attachment.access)) attachment.access = access!;

@@ -3,7 +3,7 @@
  * with a session file system lists nothing, deletes nothing, and forks nothing (measured, 1.0.85).
  */
 import { randomUUID } from 'node:crypto';
-import { refuse, refuseSession, type Refusal } from '../protocol/errors.js';
+import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
 import { mergeFanout } from '../guard/fanout.js';
 import type { Link } from '../backends/link.js';
 import { channels } from '../channels.js';
@@ -15,8 +15,10 @@ import { isReadFault, PersistedEvents } from '../state/persisted-events.js';
 import { EVENTS, each, type StoredEvent } from '../state/reading.js';
 import { FileFault, type SessionFiles } from '../store/session-files.js';
 import type { Ask } from './ask.js';
-import { changeOf } from './loading.js';
+import { changeOf, home } from './loading.js';
+import { settled } from './passage.js';
 import type { Services } from './services.js';
+import { sessionsOf } from './sharing.js';
 
 export interface Stored {
   readonly files: SessionFiles;
@@ -62,7 +64,7 @@ export function answerStored(ask: Ask, stored: Stored, session: Session): Refusa
       });
     case 'session.delete':
     case 'sessions.delete':
-      return inLine(ask, session, () => remove(ask, stored, session));
+      return inLine(ask, session, () => atHolder(ask, session, () => remove(ask, stored, session)));
     case 'sessions.fork':
       return fork(ask, stored, session);
     default:
@@ -78,7 +80,7 @@ export function answerStored(ask: Ask, stored: Stored, session: Session): Refusa
 export function answerStoredOfMany(ask: Ask, stored: Stored, owns: (id: string) => boolean): boolean {
   const { spec, client } = ask;
   const { files, listing } = stored;
-  const ids = (): string[] => [...client.sessions()].map(({ id }) => id).filter(owns);
+  const ids = (): string[] => [...sessionsOf(client)].map(({ id }) => id).filter(owns);
   const params: Fields = ask.params();
   if (FROM_LIST.has(spec.name)) {
     return from(ask, async () => {
@@ -157,6 +159,8 @@ async function remove(ask: Ask, stored: Stored, session: Session): Promise<void>
  */
 async function destroy(services: Services, stored: Stored, session: Session, by: Ask): Promise<number> {
   if (session.deleted) return 0;
+  const size = session.foreign ? await stored.files.size(session.id) : 0;
+  if (await destroyElsewhere(services, session)) return size;
   // What ends with its attachments must not be taken for one that was never used, and be wiped twice.
   session.used = true;
   // Before the files go, or its last write would fail and it would stay loaded (measured).
@@ -178,7 +182,28 @@ async function destroy(services: Services, stored: Stored, session: Session, by:
 function fork(ask: Ask, stored: Stored, source: Session): Refusal | true {
   const { directory, limits } = ask.client.services;
   if (directory.ownedBy(source.owner).size >= limits.sessions_per_user) return refuse('SKYPORT_TOO_MANY_SESSIONS');
-  return inLine(ask, source, () => forkNow(ask, stored, source));
+  return inLine(ask, source, () => atHolder(ask, source, () => forkNow(ask, stored, source)));
+}
+
+/** What only a session's holder does is done here when that is this Skyport, or can be. */
+async function atHolder(ask: Ask, session: Session, here: () => Promise<void>): Promise<void> {
+  const { client } = ask;
+  const holder = session.foreign ? await home(client.services, session) : undefined;
+  if (holder && isRefusal(holder)) return ask.refuse(holder);
+  if (!holder || !session.foreign) return here();
+  const link = linkOf(session, ask) ?? settled(client, holder, await holder.links.borrow(client.profile));
+  if (isRefusal(link)) return ask.refuse(link);
+  ask.forward(link, session.backend);
+}
+
+/** @returns true when the session's holder, another Skyport, has deleted it */
+async function destroyElsewhere(services: Services, session: Session): Promise<boolean> {
+  const holder = session.foreign ? await home(services, session) : undefined;
+  if (!holder || (!isRefusal(holder) && !session.foreign)) return false;
+  const answer = isRefusal(holder) ? holder : await holder.ask('session.delete', { sessionId: session.id }, DEADLINE);
+  const done = !isRefusal(answer) && answer.ok && (answer.result as { success?: unknown } | null)?.success === true;
+  if (!done) throw new FileFault('EIO', 'the Skyport that has the session did not delete it');
+  return true;
 }
 
 async function forkNow(ask: Ask, stored: Stored, source: Session): Promise<void> {

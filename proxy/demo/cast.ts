@@ -130,7 +130,7 @@ export class Turn {
   }
 
   /** Waits for `session.idle`. */
-  async end(): Promise<{ text: string; error?: string; pieces: number }> {
+  async end(): Promise<{ text: string; error?: string; pieces: number; messages: number }> {
     await within(`the end of ${this.user}'s turn`, this.next('session.idle', this.from));
     const events = this.since(this.from);
     const texts = events.flatMap((event) => (event.type === 'assistant.message' ? [event.data.content] : []));
@@ -138,6 +138,7 @@ export class Turn {
     return {
       text: texts.filter((text) => text !== '').join(' '),
       pieces: events.filter((event) => event.type === 'assistant.message_delta').length,
+      messages: events.filter((event) => event.type === 'user.message').length,
       error: error?.type === 'session.error' ? error.data.message : undefined,
     };
   }

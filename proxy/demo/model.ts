@@ -14,6 +14,8 @@ import type { AddressInfo } from 'node:net';
 export interface ModelRequest {
   /** The last thing that the user said. */
   readonly prompt: string;
+  /** All that the user has said, the oldest first. */
+  readonly said: readonly string[];
   /** Messages of user and assistant in the history, the last one included. */
   readonly messages: number;
   readonly stream: boolean;
@@ -67,9 +69,9 @@ export class StandInModel {
     this.held = undefined;
   }
 
-  /** The last request with this prompt. */
-  lastAsked(prompt: string): ModelRequest | undefined {
-    return this.requests.findLast((request) => request.prompt === prompt);
+  /** The requests with this prompt, the oldest first. */
+  asked(prompt: string): ModelRequest[] {
+    return this.requests.filter((request) => request.prompt === prompt);
   }
 
   stop(): Promise<void> {
@@ -89,7 +91,7 @@ export class StandInModel {
     const spoken = messages.filter(({ role }) => role === 'user' || role === 'assistant');
     const said = spoken.filter(({ role }) => role === 'user').map(textOf);
     const prompt = said.at(-1) ?? '';
-    this.requests.push({ prompt, messages: spoken.length, stream });
+    this.requests.push({ prompt, said, messages: spoken.length, stream });
     const pieces = replyTo(prompt, said, spoken.length);
     if (stream) await this.stream(response, pieces);
     else await this.whole(response, pieces);

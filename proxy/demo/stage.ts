@@ -3,9 +3,9 @@
  * workspaces in a temporary directory. Everything is gone again after `clear`.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join, sep } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -25,8 +25,8 @@ const STOP_TIME = 10_000;
 /** Lines of Skyport's log that are kept to be shown when the story breaks. */
 const LOG_KEPT = 25;
 
-/** The wait before a killed server is started again; long enough to see what happens meanwhile. */
-const RESTART_WAIT = '1500ms';
+/** The wait before a killed server is started again. */
+const RESTART_WAIT = '1s';
 
 export class Stage {
   readonly directory = mkdtempSync(join(tmpdir(), 'skyport-demo-'));
@@ -88,6 +88,21 @@ export class Stage {
     const row = rows.find(({ id }) => id === sessionId);
     if (!row) throw new BrokenStory(`Skyport does not know the session ${sessionId}`);
     return row.backend;
+  }
+
+  /** Sessions whose history is in Skyport's store. */
+  kept(): number {
+    return this.files('data', 'sessions').filter((file) => basename(file) === 'events.jsonl').length;
+  }
+
+  /** Files of sessions that the servers have kept for themselves, in their own homes. */
+  keptByServers(): string[] {
+    return this.files('data', 'servers').filter((file) => file.includes(`${sep}session-state${sep}`));
+  }
+
+  private files(...below: string[]): string[] {
+    const entries = readdirSync(join(this.directory, ...below), { recursive: true, withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   }
 
   /** Looks until it is so. @param what completes "waited in vain until …" */

@@ -44,6 +44,24 @@ export interface BackendSnapshot {
   bytesOut: number;
 }
 
+export interface StoreSnapshot {
+  up: boolean;
+  /** Why not. */
+  reason?: string;
+}
+
+export interface OtherSnapshot {
+  instance: string;
+  address: string;
+  /** Milliseconds since the epoch. */
+  startedAt: number;
+  /** Of the way to it, as of a backend. */
+  state: string;
+  lastError?: string;
+  /** Sessions that it holds. */
+  sessions: number;
+}
+
 /** Totals since Skyport started; `In` is what Skyport received from that side. They never go down. */
 export interface Traffic {
   clientIn: number;
@@ -71,12 +89,17 @@ export interface Snapshot {
   frames: Traffic;
   /** Records in the registry. */
   registry: { sessions: number };
+  /** Of a store that may be away; left out for one that is part of this Skyport. */
+  store?: StoreSnapshot;
+  /** The other Skyports on the same store. */
+  others?: OtherSnapshot[];
 }
 
 /** Why new work cannot be taken now; empty when it can. Each reason is a short sentence. */
 export function notReadyReasons(snapshot: Snapshot): string[] {
   if (snapshot.draining) return ['Skyport is draining'];
   const reasons: string[] = [];
+  if (snapshot.store?.up === false) reasons.push('the store is not available');
   if (!snapshot.backends.some((backend) => backend.state === 'up' && !backend.draining)) {
     reasons.push(snapshot.backends.length === 0 ? 'no backend is configured' : 'no backend is up');
     for (const { name, state, draining } of snapshot.backends) {

@@ -259,6 +259,21 @@ export class Attachment {
     else void this.release();
   }
 
+  /** What comes from now on waits for `catchUp`: something before it may have been missed. */
+  holdEvents(): void {
+    if (this.client) this.backlog ??= missed.open(this.session, this.holder?.key);
+  }
+
+  /** Tells what was missed before the events that wait, and then those. @param events JSON texts of `session.event` messages */
+  catchUp(events: readonly string[]): void {
+    const { client } = this;
+    for (const event of events) {
+      if (client) client.deliverText(event);
+      else this.tell(event);
+    }
+    if (client) this.deliverMissed();
+  }
+
   /** A client that came back has attached: it hears what it has missed, and the questions that waited are its to answer now. */
   deliverUnanswered(): void {
     this.deliverMissed();

@@ -4,18 +4,23 @@
  */
 import type { Registry, SessionRecord } from '../store/registry.js';
 import type { Lease, SessionFiles } from '../store/session-files.js';
+import { Departed } from './departed.js';
 import { Journal } from './journal.js';
+import { Loads } from './loads.js';
+import { Owned } from './owned.js';
+import { IdTaken, type Others } from './others.js';
 import { Session, type SessionEvents } from './session.js';
 
 export class Directory {
   private readonly sessions = new Map<string, Session>();
-  private readonly owners = new Map<string, Set<Session>>();
-  /** Per backend: sessions with an attachment, those that the server has loaded, those with an open turn. */
-  private readonly load = new Map<string, Load>();
+  private readonly owned = new Owned();
+  private readonly loads = new Loads();
   private readonly dirty = new Set<Session>();
+  /** Bound in the registry, and the files were not told: whoever had them might still write. */
+  private readonly unfenced = new Set<Session>();
   /** Ids whose session is being wiped from its server: nobody has them until that is done. */
   private readonly wiping = new Map<string, Promise<void>>();
-  private readonly departed = new Map<string, { session: Session; at: number }>();
+  private readonly departed = new Departed();
   private readonly sessionEvents: SessionEvents;
 
   /**
@@ -37,26 +42,27 @@ export class Directory {
       turnStarted: (session) => {
         // A send that was on its way while its session was deleted: nobody counts or stores that again.
         if (session.deleted) return;
-        this.loadOf(placeOf(session)).busy.add(session);
-        this.dirty.add(session);
+        this.loads.began(session);
+        this.changedHere(session);
         // From its first turn on a server has the session on its disk: that must not be forgotten.
-        if (session.turns === 1) this.save(session);
+        if (session.turns === 1 && this.holds(session)) this.save(session);
         observer.turnStarted(session);
       },
       turnEnded: (session, outcome, ms) => {
         // One that was not counted when it began.
-        if (!this.loadOf(placeOf(session)).busy.delete(session)) return;
-        this.dirty.add(session);
+        if (!this.loads.ended(session)) return;
+        this.changedHere(session);
+        // Of one that another Skyport has, nobody here hears what of it is stored: what is a turn old is.
+        if (session.foreign) session.journal?.forgetOld();
         observer.turnEnded(session, outcome, ms);
       },
       changed: (session) => {
-        const { attached, loaded } = this.loadOf(placeOf(session));
-        set(attached, session, !session.deleted && (session.attachments.length > 0 || session.creating));
-        set(loaded, session, !session.deleted && session.loaded);
+        this.loads.changed(session);
         observer.changed(session);
       },
       unloaded: (session) => {
-        if (session.turns === 0 && !session.used && !session.creating && !session.deleted) void this.forget(session);
+        const unused = session.turns === 0 && !session.used && !session.creating && !session.deleted && this.holds(session);
+        if (unused) void this.forget(session);
         observer.unloaded(session);
       },
       interrupted: (session) => observer.interrupted?.(session) ?? false,
@@ -74,7 +80,7 @@ export class Directory {
 
   /** As `get`, and for a few seconds also what was deleted: the last news of a session come late. */
   remembered(id: string): Session | undefined {
-    return this.sessions.get(id) ?? this.departed.get(id)?.session;
+    return this.sessions.get(id) ?? this.departed.get(id);
   }
 
   all(): IterableIterator<Session> {
@@ -82,25 +88,36 @@ export class Directory {
   }
 
   ownedBy(owner: string): ReadonlySet<Session> {
-    return this.owners.get(owner) ?? NONE;
+    return this.owned.by(owner);
   }
 
   loaded(backend: string): number {
-    return this.load.get(backend)?.loaded.size ?? 0;
+    return this.loads.loaded(backend).size;
   }
 
   /** The sessions that a backend has in memory. */
   loadedOn(backend: string): ReadonlySet<Session> {
-    return this.load.get(backend)?.loaded ?? NONE;
+    return this.loads.loaded(backend);
   }
 
   turnsOpen(backend: string): number {
-    return this.load.get(backend)?.busy.size ?? 0;
+    return this.loads.turnsOpen(backend);
+  }
+
+  /** Sessions that their owners share; and some that they do not share any more. */
+  shared(): ReadonlySet<Session> {
+    return this.owned.shared;
+  }
+
+  /** With whom it is shared from now on. */
+  reshare(session: Session, shares: Session['shares']): void {
+    session.shares = shares;
+    this.owned.look(session);
   }
 
   /** Sessions with attachments, over all backends. */
-  *live(): IterableIterator<Session> {
-    for (const { attached } of this.load.values()) yield* attached;
+  live(): IterableIterator<Session> {
+    return this.loads.live();
   }
 
   /**
@@ -134,27 +151,59 @@ export class Directory {
    * @throws when the store refuses the write
    */
   async rebind(session: Session, backend: string): Promise<void> {
-    const before = this.load.get(placeOf(session));
-    const busy = before?.busy.delete(session) === true;
-    before?.loaded.delete(session);
-    before?.attached.delete(session);
-    const { epoch } = session;
-    session.backend = backend;
-    session.holder = this.others?.self ?? '';
-    session.foreign = false;
-    session.epoch++;
-    if (busy) this.loadOf(placeOf(session)).busy.add(session);
+    const before = session.record();
+    this.loads.move(session, () => {
+      session.backend = backend;
+      session.holder = this.others?.self ?? '';
+      session.foreign = false;
+      session.epoch++;
+    });
     session.changed();
     if (!this.others) await this.registry.put(session.record());
-    else if (!(await this.others.claim(session.record(), epoch))) await this.superseded(session);
+    else await this.claim(session, before);
+    this.unfenced.add(session);
     await this.files?.fence(session.id, session.epoch, session.owner);
+    this.unfenced.delete(session);
   }
 
-  /** Another Skyport has taken it first. */
-  private async superseded(session: Session): Promise<never> {
-    const record = await this.others?.find(session.id);
+  /** False when the last binding did not reach the files: it needs another one before it can be used. */
+  isFenced(session: Session): boolean {
+    return !this.unfenced.has(session);
+  }
+
+  private async claim(session: Session, before: SessionRecord): Promise<void> {
+    const record = session.record();
+    const claimed = await this.others!.claim(record, before.epoch).catch((error: unknown) => {
+      // It is as it was, as far as is known; the next try finds out.
+      if (session.epoch === record.epoch && !session.deleted) this.follow(session, before);
+      throw error;
+    });
+    if (claimed) return;
+    // Another Skyport has taken it first, or this one has by a claim whose answer was lost.
+    await this.refresh(session.id);
+    throw new Error(`session ${session.id} was moved meanwhile`);
+  }
+
+  /** Asks the registry how a session stands. @throws when it cannot be asked */
+  async refresh(id: string): Promise<void> {
+    const session = this.sessions.get(id);
+    if (!session || !this.others) return;
+    const { epoch } = session;
+    const record = await this.others.find(id);
+    if (session.deleted || session.epoch !== epoch) return;
     if (record) this.follow(session, record);
-    throw new Error(`session ${session.id} was moved by another Skyport`);
+    else this.depart(session);
+  }
+
+  /**
+   * Lets another Skyport have a session that nobody uses here: from now on it is the other's, which claims it.
+   * @returns false when it is used after all. @throws when what has changed of it cannot be written
+   */
+  async cede(session: Session, to: string): Promise<boolean> {
+    if (this.dirty.delete(session)) await this.write(session);
+    if (session.deleted || session.attachments.length > 0 || session.creating) return false;
+    this.follow(session, { ...session.record(), holder: to });
+    return true;
   }
 
   /** Looks for a session that another Skyport may have made a moment ago. @throws when the registry cannot be asked */
@@ -168,7 +217,7 @@ export class Directory {
 
   /**
    * Another Skyport has changed a session, or removed it.
-   * @returns the session, when it was this Skyport's and is not any more
+   * @returns the session, when it has another holder than before, or is gone
    */
   told(id: string, record: SessionRecord | undefined): Session | undefined {
     const session = this.sessions.get(id);
@@ -177,20 +226,27 @@ export class Directory {
       return undefined;
     }
     if (record && record.epoch < session.epoch) return undefined;
-    const wasOurs = session.holder === this.others?.self;
+    const { holder } = session;
     if (record) this.follow(session, record);
-    else this.drop(session);
-    return wasOurs && session.holder !== this.others?.self || !record ? session : undefined;
+    else this.depart(session);
+    return session.holder !== holder || !record ? session : undefined;
+  }
+
+  /** It was deleted by another Skyport; its last news may still be on their way. */
+  private depart(session: Session): void {
+    this.departed.add(session);
+    this.drop(session);
   }
 
   private follow(session: Session, record: SessionRecord): void {
-    const before = this.load.get(placeOf(session));
-    const busy = before?.busy.delete(session) === true;
-    before?.loaded.delete(session);
-    before?.attached.delete(session);
-    session.told(record);
-    session.foreign = !this.holds(session);
-    if (busy) this.loadOf(placeOf(session)).busy.add(session);
+    this.loads.move(session, () => {
+      session.told(record);
+      session.foreign = !this.holds(session);
+    });
+    this.owned.look(session);
+    // Whether it was ever used, and how it stands, is its holder's to know.
+    session.used ||= session.foreign;
+    if (session.foreign) for (const own of [this.dirty, this.unfenced]) own.delete(session);
     session.changed();
   }
 
@@ -204,14 +260,15 @@ export class Directory {
    * @throws when the registry refuses the write
    */
   async keep(session: Session): Promise<void> {
+    if (!this.holds(session)) throw new Error(`session ${session.id} is held by another Skyport`);
     if (!session.deleted) await this.registry.put(session.record());
   }
 
   /** The session was deleted, or never came to be. */
   remove(session: Session): Promise<void> {
-    if (!session.deleted) this.departed.set(session.id, { session, at: Date.now() });
+    if (!session.deleted) this.departed.add(session);
     this.drop(session);
-    const removed = this.erase(session.id);
+    const removed = this.erase(session);
     if (!this.files) return removed;
     // Whoever takes the id next must not find what the last one left.
     this.wiping.set(session.id, removed.catch(() => undefined).finally(() => this.wiping.delete(session.id)));
@@ -219,7 +276,13 @@ export class Directory {
   }
 
   /** The files first: one that is in the registry without any can be deleted again, the reverse would stay for ever. */
-  private async erase(id: string): Promise<void> {
+  private async erase(session: Session): Promise<void> {
+    const { id, epoch } = session;
+    // What another Skyport has taken meanwhile is not this one's to delete.
+    if (this.others && !(await this.others.claim({ ...session.record(), epoch: epoch + 1 }, epoch))) {
+      if (await this.others.find(id)) throw new Error(`session ${id} was moved meanwhile`);
+      return;
+    }
     await this.files?.wipe(id);
     await this.registry.remove(id);
   }
@@ -237,7 +300,11 @@ export class Directory {
 
   touched(session: Session): void {
     session.usedAt = Date.now();
-    // What another Skyport serves it keeps count of itself.
+    this.changedHere(session);
+  }
+
+  /** Its record is to be written; that of another Skyport's session is written there. */
+  private changedHere(session: Session): void {
     if (this.holds(session)) this.dirty.add(session);
   }
 
@@ -246,11 +313,8 @@ export class Directory {
    * @throws when the registry refuses a write; what was not written is tried again the next time
    */
   async flush(): Promise<void> {
-    for (const [id, { at }] of this.departed) {
-      if (Date.now() - at < REMEMBERED) break;
-      this.departed.delete(id);
-    }
-    const sessions = [...this.dirty].filter((session) => !session.deleted);
+    this.departed.sweep(Date.now());
+    const sessions = [...this.dirty].filter((session) => !session.deleted && this.holds(session));
     this.dirty.clear();
     await Promise.all(sessions.map((session) => this.write(session)));
   }
@@ -293,7 +357,7 @@ export class Directory {
   private forget(session: Session): Promise<void> {
     this.drop(session);
     const wiping = this.wipe(session)
-      .then(async (wiped) => (wiped ? this.erase(session.id) : this.know(session.record())))
+      .then(async (wiped) => (wiped ? this.erase(session) : this.know(session.record())))
       .catch((error: unknown) => {
         this.know(session.record());
         this.failed('remove', error);
@@ -315,72 +379,21 @@ export class Directory {
     // What a dead server has left is completed only where its files can be read.
     if (this.files) session.journal = new Journal();
     this.sessions.set(session.id, session);
-    let owned = this.owners.get(session.owner);
-    if (!owned) this.owners.set(session.owner, (owned = new Set()));
-    owned.add(session);
+    this.owned.add(session);
   }
 
   private drop(session: Session): void {
     session.deleted = true;
     session.turn.end('client_gone');
     if (this.sessions.get(session.id) === session) this.sessions.delete(session.id);
-    const owned = this.owners.get(session.owner);
-    owned?.delete(session);
-    if (owned?.size === 0) this.owners.delete(session.owner);
-    const load = this.load.get(placeOf(session));
-    load?.attached.delete(session);
-    load?.loaded.delete(session);
-    load?.busy.delete(session);
+    this.owned.delete(session);
+    this.loads.drop(session);
     this.dirty.delete(session);
-  }
-
-  private loadOf(backend: string): Load {
-    let load = this.load.get(backend);
-    if (!load) this.load.set(backend, (load = { attached: new Set(), loaded: new Set(), busy: new Set() }));
-    return load;
-  }
-}
-
-/** A backend of another Skyport may have the name of one of ours. */
-function placeOf({ foreign, holder, backend }: Session): string {
-  return foreign ? `skyport:${holder}` : backend;
-}
-
-/** What a directory needs of the registry where other Skyports use it, too. */
-export interface Others {
-  /** This Skyport's instance. */
-  readonly self: string;
-  /** @returns false when the id is taken */
-  create(record: SessionRecord): Promise<boolean>;
-  /** @returns false when the record has another epoch by now */
-  claim(record: SessionRecord, fromEpoch: number): Promise<boolean>;
-  find(id: string): Promise<SessionRecord | undefined>;
-}
-
-/** Another Skyport has given the id away a moment ago. */
-export class IdTaken extends Error {
-  constructor(readonly id: string) {
-    super(`session ${id} is there already`);
+    this.unfenced.delete(session);
   }
 }
 
 /** Nobody has it attached, and nobody has used it since `before`, milliseconds since the epoch. */
 export function isUnused(session: Session, before: number): boolean {
   return session.usedAt < before && session.attachments.length === 0 && !session.creating;
-}
-
-/** Milliseconds that a deleted session is remembered. */
-const REMEMBERED = 5_000;
-
-const NONE: ReadonlySet<Session> = new Set();
-
-interface Load {
-  readonly attached: Set<Session>;
-  readonly loaded: Set<Session>;
-  readonly busy: Set<Session>;
-}
-
-function set(sessions: Set<Session>, session: Session, member: boolean): void {
-  if (member) sessions.add(session);
-  else sessions.delete(session);
 }

@@ -54,6 +54,9 @@ const EPHEMERAL: ReadonlySet<string> = new Set([
 /** Bytes of events that are kept for a server that stores nothing any more. */
 const MOST = 32 * 1_048_576;
 
+/** Events that are remembered by their ids. */
+const RECENT = 256;
+
 const EVENT = ',"event":';
 
 export class Journal {
@@ -68,6 +71,10 @@ export class Journal {
   /** Messages that were seen to begin before the answer that names them. */
   private begun: Begun[] = [];
   private count = 0;
+  /** Ids of the last events that were seen, stored or not; in order. */
+  readonly recent: string[] = [];
+  /** The last of the turn before the last one that was not known to be stored. */
+  private old: string | undefined;
 
   /**
    * An event has come from the server; it may be stored later.
@@ -80,6 +87,8 @@ export class Journal {
     const line = lineOf(type, text);
     if (!line || this.unsaved.at(-1)?.id === line.id) return undefined;
     if (this.ghosts.meet(line)) return line.id;
+    this.recent.push(line.id);
+    if (this.recent.length > RECENT) this.recent.shift();
     this.unsaved.push(line);
     this.bytes += line.text.length;
     while (this.bytes > MOST) this.bytes -= this.unsaved.shift()!.text.length;
@@ -157,6 +166,13 @@ export class Journal {
     this.begun = [];
     this.sends.splice(0);
     return lost;
+  }
+
+  /** A turn is over, of a session whose server another Skyport serves: what a whole turn ago was not stored is by now. */
+  forgetOld(): void {
+    const last = this.unsaved.findLastIndex(({ id }) => id === this.old);
+    for (const { text } of this.unsaved.splice(0, last + 1)) this.bytes -= text.length;
+    this.old = this.unsaved.at(-1)?.id;
   }
 
   /** Something was seen that is not stored. */

@@ -6,8 +6,8 @@ import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import type { Attachment, SessionLink } from './attachment.js';
 import { onlookerParams } from './onlooker.js';
 
-/** In the params of an attach that goes to another Skyport: the user that it is for. */
-export const ON_BEHALF = 'skyportUser';
+/** In the params of an attach that goes to another Skyport: who it is for, and with what access. */
+export const ON_BEHALF = 'skyportFor';
 
 export interface Recipe {
   readonly method: 'session.create' | 'session.resume';
@@ -54,13 +54,13 @@ export async function reattach(attachment: Attachment, link: SessionLink): Promi
     delete resume['model'];
     delete resume['reasoningEffort'];
   }
-  if (session.foreign) resume[ON_BEHALF] = attachment.holder?.user;
+  if (session.foreign) resume[ON_BEHALF] = behalfOf(attachment);
   Object.assign(resume, session.amendments.resumeParams(), attachment.access === 'reader' ? onlookerParams(session, attachment) : {});
   if (unloaded) attachment.hush.begin(session.revival?.hush);
   if (pending) session.journal?.ghosts.expect('session.resume');
   let answer = await link.call('session.resume', resume, RESUME_DEADLINE);
   // A reader makes no sessions: one of his would be without its owner's directory.
-  const makes = session.turns === 0 && attachment.access !== 'reader';
+  const makes = session.turns === 0 && attachment.access !== 'reader' && !session.foreign;
   if (!isRefusal(answer) && !answer.ok && makes && isNotFound(answer.error.message)) {
     answer = await link.call('session.create', { ...createParams(params), sessionId: session.id }, RESUME_DEADLINE);
   }
@@ -74,6 +74,11 @@ export async function reattach(attachment: Attachment, link: SessionLink): Promi
   attachment.failed();
   if (isRefusal(answer)) return answer;
   return refuse('SKYPORT_SESSION_LOST', `The session could not be attached again: ${answer.error.message}`);
+}
+
+/** What another Skyport is told of an attachment that it is to make. */
+export function behalfOf({ holder, access }: Pick<Attachment, 'holder' | 'access'>): object {
+  return { user: holder?.user, key: holder?.key, access };
 }
 
 /**

@@ -33,6 +33,11 @@ export class Sharing {
 
   constructor(private readonly rules: readonly SharingRule[] = []) {}
 
+  /** There are rules: whether a session is shared is asked of its id. */
+  get ruling(): boolean {
+    return this.rules.length > 0;
+  }
+
   /** What somebody who does not own the session has on it: the strongest of his name, his roles and the rules. */
   access(who: Sharer, session: Session): SharedAccess | undefined {
     const { shares } = session;

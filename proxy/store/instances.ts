@@ -22,8 +22,8 @@ export interface Instances {
   renew(): Promise<boolean>;
   /** The living ones, this one too. */
   list(): Promise<Instance[]>;
-  /** Whether it was alive at the last tick; knows nothing before the first. */
-  alive(id: string): boolean;
+  /** Whether another one's lease is over, as of now: what it had may be taken over. */
+  gone(id: string): Promise<boolean>;
   /** Tells, at a tick, that another one is not there any more. One listener. */
   onGone(listener: (instance: Instance) => void): void;
   /** Tells, at a tick, that this one's own lease was over before it was renewed. One listener. */

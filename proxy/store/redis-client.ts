@@ -64,7 +64,7 @@ export class RedisClient {
   /**
    * Milliseconds that Redis has answered this process without a gap; 0 when it does not now. After a gap
    * nobody else could renew a lease either, so a lease counts as over only when this is longer than it.
-   * Someone must call at least once per `timeout`: the ticks of locks and instances do.
+   * Someone must call at least once per `timeout`: the tick of instances does.
    */
   get steadyFor(): number {
     const now = performance.now();

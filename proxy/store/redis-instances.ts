@@ -41,13 +41,20 @@ end
 return living
 `;
 
+/** KEYS: leases. ARGV: id. Gives 'gone' for one that has left, 'over' for one that has not renewed, 'alive'. */
+const LOOK = `${CLOCK}
+local lease = redis.call('HGET', KEYS[1], ARGV[1])
+if not lease then return 'gone' end
+return tonumber(string.match(lease, '^%d+')) < now and 'over' or 'alive'
+`;
+
 export class RedisInstances implements Instances {
   readonly id = randomUUID();
-  private readonly scripts: { readonly renew: Script; readonly list: Script };
+  private readonly scripts: { readonly renew: Script; readonly list: Script; readonly look: Script };
   private readonly leases: readonly [string];
   private self: Instance | undefined;
   private living = new Map<string, Instance>();
-  private gone: (instance: Instance) => void = () => undefined;
+  private onGoneInstance: (instance: Instance) => void = () => undefined;
   private lapsed: () => void = () => undefined;
 
   /**
@@ -55,7 +62,8 @@ export class RedisInstances implements Instances {
    * @param lease milliseconds; the same for all instances
    */
   constructor(private readonly client: RedisClient, private readonly lease = LEASE) {
-    this.scripts = { renew: client.script('instances_renew', RENEW, 1), list: client.script('instances_list', LIST, 1) };
+    const script = (name: string, lua: string): Script => client.script(`instances_${name}`, lua, 1);
+    this.scripts = { renew: script('renew', RENEW), list: script('list', LIST), look: script('look', LOOK) };
     this.leases = [client.keyOf('instances', 'leases')];
   }
 
@@ -83,12 +91,14 @@ export class RedisInstances implements Instances {
     return found.map((text) => JSON.parse(text) as Instance);
   }
 
-  alive(id: string): boolean {
-    return this.living.has(id);
+  /** One that is not there has left, or was taken away when its lease was over: who joins is there before its sessions are. */
+  async gone(id: string): Promise<boolean> {
+    const state = await this.scripts.look(this.leases, [id]);
+    return state === 'gone' || (state === 'over' && this.client.steadyFor >= this.lease);
   }
 
   onGone(listener: (instance: Instance) => void): void {
-    this.gone = listener;
+    this.onGoneInstance = listener;
   }
 
   onLapsed(listener: () => void): void {
@@ -115,7 +125,7 @@ export class RedisInstances implements Instances {
     const before = this.living;
     this.living = new Map((await this.list()).map((instance) => [instance.id, instance]));
     for (const [id, instance] of before) {
-      if (id !== this.id && !this.living.has(id)) this.gone(instance);
+      if (id !== this.id && !this.living.has(id)) this.onGoneInstance(instance);
     }
   }
 }

@@ -125,6 +125,10 @@ export class RedisRegistry implements SharedRegistry {
     }
   }
 
+  async reread(): Promise<void> {
+    if (this.listener !== undefined && this.heard !== undefined) await this.readAgain(false);
+  }
+
   async close(): Promise<void> {
     this.listener = undefined;
   }

@@ -41,6 +41,8 @@ export interface SharedRegistry {
    * missed is told as it is when it is noticed, so a change in between may not be told. One listener.
    */
   watch(listener: (id: string, record: SharedRecord | undefined) => void): void;
+  /** Reads everything again and tells it as it is: for one that may not have heard for a while. */
+  reread(): Promise<void>;
   /** Janitor, once a second or so: notices changes that were not heard of. */
   tick(): Promise<void>;
   close(): Promise<void>;

@@ -1,40 +1,11 @@
 /** Two Skyports on one redis-server, each with CLI servers of its own. */
 import { describe, expect, it } from 'vitest';
-import { textOf } from '../support/prompt.js';
-import { RedisServer } from '../support/redis.js';
 import { scopeOfEachTest } from '../support/scope.js';
-import { Recording, turn, type CopilotSession } from '../support/sdk.js';
-import { Site } from '../support/site.js';
+import { Recording, turn } from '../support/sdk.js';
+import { shareWithBob as share, shown, startTwo } from '../support/two-skyports.js';
 
 const scope = scopeOfEachTest();
-
-/** `store.lease` of these tests, milliseconds. */
-const LEASE = 2_000;
-
-interface Two {
-  readonly redis: RedisServer;
-  readonly sites: readonly [Site, Site];
-}
-
-async function start(servers = 1): Promise<Two> {
-  const redis = await RedisServer.start();
-  scope.after(() => redis.stop());
-  const config = { store: { driver: 'redis', url: redis.url, path: './data', lease: `${LEASE}ms` }, sessions: { state: 'skyport' } };
-  const one = await Site.start(scope, { managed: servers, config });
-  const two = await Site.start(scope, { managed: servers, config, model: one.model });
-  return { redis, sites: [one, two] };
-}
-
-/** What the user said, as the model was shown it when it was asked this last. */
-function shown(site: Site, prompt: string): string[] {
-  const { messages } = site.model.about(prompt).at(-1)!;
-  return messages.filter(({ role }) => role === 'user').map((message) => textOf(message).replace(/^<current_datetime>.*?\n\n/s, ''));
-}
-
-const share = async (site: Site, { sessionId }: CopilotSession) => {
-  const { code, stderr } = await site.skyport.cli(['share', sessionId, '--with', 'bob', '--as', 'writer', '--config', site.skyport.configFile]);
-  expect([code, stderr]).toEqual([0, '']);
-};
+const start = () => startTwo(scope);
 
 describe('a session', () => {
   it('that was left at one Skyport goes on at the other, with its history', async () => {

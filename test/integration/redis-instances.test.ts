@@ -2,7 +2,6 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Instance } from '../../proxy/store/instances.js';
 import { RedisInstances } from '../../proxy/store/redis-instances.js';
-import { SoleInstance } from '../../proxy/store/sole-instance.js';
 import { RedisServer, until } from '../support/redis.js';
 import { clientOf } from '../support/redis-store.js';
 import { scopeOfEachTest, scopeOfSuite } from '../support/scope.js';
@@ -39,8 +38,13 @@ describe('instances on one Redis', () => {
     const found = await one.list();
     expect(found.map(({ id, address }) => [id, address]).sort((a, b) => (a[1]! < b[1]! ? -1 : 1))).toEqual([[one.id, '127.0.0.1:1'], [two.id, '127.0.0.1:2']]);
     expect(Math.abs(found[0]!.startedAt - Date.now())).toBeLessThan(60_000);
-    await one.tick();
-    expect([one.alive(one.id), one.alive(two.id), one.alive('another')]).toEqual([true, true, false]);
+  });
+
+  it('know of one that has joined a moment ago, and of one that never was or has left, without a tick', async () => {
+    const one = await instance('one');
+    const [two, three] = [await instance('two'), await instance('three')];
+    await three.leave();
+    expect(await Promise.all([two.id, three.id, 'another'].map((id) => one.gone(id)))).toEqual([false, true, true]);
   });
 
   it('have one secret, whoever asks first', async () => {
@@ -60,7 +64,7 @@ describe('instances on one Redis', () => {
       return gone.length > 0;
     });
     expect(gone).toEqual(['two']);
-    expect(one.alive(two.id)).toBe(false);
+    expect(await one.gone(two.id)).toBe(true);
     expect((await one.list()).map(({ address }) => address)).toEqual(['one']);
   });
 
@@ -104,19 +108,10 @@ describe('instances on one Redis', () => {
     await server.start();
     await one.tick();
     expect((await one.list()).map(({ address }) => address).sort()).toEqual(['one', 'two']);
+    expect(await one.gone(two.id)).toBe(false);
     await two.tick();
     await one.tick();
     expect(gone).toEqual([]);
-  });
-});
-
-describe('the only instance', () => {
-  it('is alone, alive and has a secret', async () => {
-    const sole = new SoleInstance();
-    await sole.join('127.0.0.1:4321');
-    expect(await sole.list()).toMatchObject([{ id: sole.id, address: '127.0.0.1:4321' }]);
-    expect([sole.alive(sole.id), sole.alive('another'), await sole.renew()]).toEqual([true, false, true]);
-    expect(await sole.secret()).toBe(await sole.secret());
   });
 });
 

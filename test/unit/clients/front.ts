@@ -77,7 +77,7 @@ export class Front {
       authenticator: new Authenticator(options.logins ?? { anonymous: 'alice' }),
       guard: new Guard({ profile: 'trusted', open: {} }),
       sharing: new Sharing(),
-      limits: LIMITS, linger: 60_000, moves: false, lease: 0, draining: false,
+      limits: LIMITS, linger: 60_000, moves: false, lease: 0, storeAway: () => false, draining: false,
       makeDirectory: () => Promise.resolve(),
     };
     scope.after(() => pool.close());

@@ -48,6 +48,7 @@ beforeEach(() => {
   }, () => undefined);
   const places = [b1, b2];
   const pool = {
+    others: new Map(),
     all: () => places,
     get: (name: string) => places.find((one) => one.name === name),
     bound: (name: string) => places.find((one) => one.name === name),
