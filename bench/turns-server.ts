@@ -133,9 +133,13 @@ class Turn {
       this.emit(STREAMED);
       return true;
     }
-    this.emit(END);
-    this.tell();
-    this.save(shape === 'first' ? LONG : 0);
+    if (step === PIECES + 1) {
+      this.emit(END);
+      this.tell();
+      this.save(shape === 'first' ? LONG : 0);
+      // With a disk of its own it is a moment later, too, that the last event is stored.
+      if (!provider) return true;
+    }
     void Promise.all(this.saved).then(() => this.emit([['session.idle', 20]]));
     return false;
   }

@@ -22,7 +22,7 @@ import { frame, FrameReader } from '../test/support/framing.js';
 import { leadsGroup } from '../test/support/process-group.js';
 import type { Shape } from './turns-server.js';
 
-const SECONDS = Number(process.argv[2] ?? 3);
+const SECONDS = Number(process.argv[2] ?? 2);
 const ROUNDS = 10;
 /** For each turn a second; a session has its next turn when all others have had theirs. */
 const SESSIONS = 2;

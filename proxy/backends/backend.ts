@@ -14,6 +14,7 @@ import type { Peek } from '../wire/peek.js';
 import { channels } from '../channels.js';
 import { Health, type HealthOptions, type HealthState } from './health.js';
 import { dial, type Address, type ConnectResult, type DialFailure } from './dial.js';
+import { LeftSessions } from './left-sessions.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
 import { addTraffic, type Traffic } from '../wire/traffic.js';
@@ -70,6 +71,7 @@ export class Backend {
   private served: Served | undefined;
   private shell: ServerShell | undefined;
   private incarnations = 0;
+  private readonly left = new LeftSessions((method, params) => this.ask(method, params, this.settings.health.timeout));
   private nudge = false;
   private closing = false;
   readonly links: Links;
@@ -116,6 +118,8 @@ export class Backend {
     this.address = address;
     const now = performance.now();
     this.closeAll(reason);
+    // Another process, or none.
+    this.left.clear();
     if (!address) {
       this.lastError = reason;
       this.health.connectionLost(now, reason);
@@ -147,6 +151,11 @@ export class Backend {
     const link = await this.links.borrow(profile);
     if (isRefusal(link) || 'kind' in link) return link;
     return link.connected!;
+  }
+
+  /** Waits until the server has let go of a session that it had before its link was lost. @returns false when it has it all the same */
+  hasUnloaded(sessionId: string): Promise<boolean> {
+    return this.left.hasUnloaded(sessionId);
   }
 
   /** A call of Skyport's own on the control link, which is there as long as the backend is up. */
@@ -211,7 +220,7 @@ export class Backend {
     // A server takes one file system: two that tried at the same time would be in each other's way.
     if (this.files && !this.control?.usable && this.connecting === address) return;
     const started = performance.now();
-    const failure = this.control?.usable ? await this.ping(this.control) : await this.connect();
+    const failure = (this.control?.usable ? await this.ping(this.control) : await this.connect()) ?? (await this.checkLeft());
     // The answer of a server that has been replaced or given up since says nothing.
     if (failure === 'superseded' || address !== this.address || this.closing) return;
     const now = performance.now();
@@ -224,6 +233,15 @@ export class Backend {
     if (!failure.gone && now - this.heardAt < this.settings.health.timeout / 2) return;
     if (failure.gone) this.health.connectionLost(now, failure.reason);
     else this.health.probeFailed(now, failure.reason);
+  }
+
+  /** A server that hung may come back as it was, with sessions that have gone on elsewhere. */
+  private async checkLeft(): Promise<Failure | undefined> {
+    if (!this.files || this.health.state === 'up') return undefined;
+    const count = await this.left.check();
+    // The answers of one whose link broke meanwhile say nothing; the next probe begins anew.
+    if (!this.control?.usable) return { reason: 'its control link was lost', gone: false };
+    return count === 0 ? undefined : { reason: `the CLI server still has ${count} sessions loaded from before its links were lost`, gone: false };
   }
 
   private get heardAt(): number {
@@ -327,6 +345,7 @@ export class Backend {
       if (this.files || this.health.state === 'up') void this.probe();
       return;
     }
+    this.left.add(link.lost);
     if (!listed) return;
     channels.backendLink.publish({ backend: this.name, change: 'closed', reason, links: this.links.count });
   }

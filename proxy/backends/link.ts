@@ -60,6 +60,8 @@ export class Link implements SessionLink {
   private readonly residues = new Set<string>();
   private readonly openTurns = new Set<Session>();
   private readonly blocked = new Set<() => void>();
+  /** Ids of the sessions that lived here when it was closed. */
+  lost: readonly string[] = [];
   /** When bytes came last, monotonic milliseconds. */
   heardAt = -Infinity;
   /**
@@ -311,6 +313,7 @@ export class Link implements SessionLink {
     const calls = [...this.calls.values()];
     this.calls.clear();
     const attachments = [...this.attachments.values()];
+    this.lost = [...this.attachments.keys()];
     for (const call of calls) call.onLost(lost);
     for (const attachment of attachments) attachment.onLinkLost();
     this.attachments.clear();

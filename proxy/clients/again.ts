@@ -7,7 +7,7 @@ import { isRefusal } from '../protocol/errors.js';
 import type { MethodSpec } from '../protocol/catalogue.js';
 import { parseAnswer } from '../backends/link.js';
 import { isAmendment } from '../sessions/amendments.js';
-import type { Send } from '../sessions/journal.js';
+import type { Send } from '../sessions/sends.js';
 import type { Session } from '../sessions/session.js';
 import type { Ask } from './ask.js';
 
@@ -32,7 +32,12 @@ export function isAnswer({ name }: MethodSpec): boolean {
 export function rememberAnswer(ask: Ask, session: Session): void {
   const params = ask.params();
   const { requestId } = params;
-  if (typeof requestId === 'string') session.journal?.answers.set(requestId, { method: ask.spec.name, params });
+  const answer = typeof requestId === 'string' ? session.journal?.answering(requestId, ask.spec.name, params) : undefined;
+  if (!answer) return;
+  ask.hook = (frame, peeked) => {
+    const reply = parseAnswer(frame, peeked);
+    answer.taken = !isRefusal(reply) && reply.ok && (reply.result as { success?: unknown } | null)?.success !== false;
+  };
 }
 
 /** True for a call that may be made once more. @param order as the call is ordered, with its parameters */
@@ -49,16 +54,16 @@ export function isRepeatable({ name, order: usual }: MethodSpec, order: string):
 export function follow(ask: Ask, session: Session, again: () => void): (() => void) | undefined {
   const { journal } = session;
   if (!journal || !SENDS.has(ask.spec.name)) return undefined;
-  const send: Send = journal.sent(ask.spec.name, ask.params());
+  const send: Send = journal.sends.sent(ask.spec.name, ask.params());
   ask.hook = (frame, peeked) => {
     const answer = parseAnswer(frame, peeked);
-    if (isRefusal(answer) || !answer.ok) journal.refused(send);
-    else journal.accepted(send, messageIdIn(answer.result));
+    if (isRefusal(answer) || !answer.ok) journal.sends.refused(send);
+    else journal.sends.accepted(send, messageIdIn(answer.result));
   };
   return () => {
     // The server had begun it before it died: that is its answer.
     if (send.messageId !== undefined) return ask.result(resultOf(send));
-    journal.sentAgain(send);
+    journal.sends.sentAgain(send);
     again();
   };
 }

@@ -14,7 +14,7 @@ import { frameOf } from '../wire/frame.js';
 import { peek } from '../wire/peek.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
-import { changeOf, home, isAsleep, rebind, restore } from './loading.js';
+import { changeOf, home, isAsleep, ready, rebind, restore } from './loading.js';
 import { afterRestart, passOn, settled } from './passage.js';
 import { permit, rename, rewrite } from './requests.js';
 import { attachParams, isSamePerson, isSuperseded, standingOf } from './sharing.js';
@@ -106,10 +106,35 @@ function attachNow(ask: Ask, session: Session): void {
   // From here on it holds its place in the line to the end: two that look for a place at once would both find it.
   ask.sent = true;
   ask.keep();
-  attachInSteps(ask, session).catch((error: unknown) => {
+  const { message, scan } = ask;
+  const bug = (error: unknown): void => {
     channels.bug.publish({ where: 'clients/life', error });
     ask.refuse(refuse('SKYPORT_INTERNAL_ERROR'));
-  });
+  };
+  if (ask.client.services.recovery && !session.foreign) {
+    ask.again = () => {
+      // Without what the first server was to get.
+      ask.replace(message, scan);
+      attachElsewhere(ask, session).catch(bug);
+    };
+  }
+  attachInSteps(ask, session).catch(bug);
+}
+
+/** The server was lost before it had answered: what it has begun to write of a new session is nobody's. */
+async function attachElsewhere(ask: Ask, session: Session): Promise<void> {
+  const { services } = ask.client;
+  if (session.creating && !session.deleted) {
+    const refusal = await session.alone(async () => {
+      const { epoch } = session;
+      await services.recovery?.clear(session);
+      const backend = await home(services, session, new Set([session.backend]));
+      if (isRefusal(backend)) return backend;
+      return session.epoch === epoch ? rebind(services, session, backend.name) : undefined;
+    });
+    if (refusal) return ask.refuse(refusal);
+  }
+  await attachInSteps(ask, session);
 }
 
 /** Finds the attachment's place, then passes the create or resume on. */
@@ -250,9 +275,10 @@ function newLink(ask: Ask, session: Session, take: (link: Link) => void): Promis
       const backend = session.creating ? pool.bound(session.backend) : await home(client.services, session, tried);
       if (backend && isRefusal(backend)) return backend;
       const shared = session.attachments.some((a) => a.live);
-      const link = backend?.up
+      const unready = backend?.up ? await ready(client.services, session, backend) : undefined;
+      const link = unready ?? (backend?.up
         ? settled(client, backend, await backend.links.acquire(client.profile, session.id, shared, take))
-        : refuse('SKYPORT_BACKEND_UNAVAILABLE');
+        : refuse('SKYPORT_BACKEND_UNAVAILABLE'));
       if (!isRefusal(link) || shared || tried.size >= MOST_TRIES) return link;
       if (!session.creating && !moves) return link;
       tried.add(session.backend);

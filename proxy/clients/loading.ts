@@ -23,7 +23,7 @@ const PATIENCE = 10_000;
 /** Milliseconds after which it looks again, whatever it was told. */
 const LOOK_AGAIN = 250;
 
-/** Backends that are tried for one attachment. */
+/** Backends that may fail with one attachment; those that are merely not there any more do not count. */
 const MOST_TRIES = 3;
 
 const NONE: ReadonlySet<string> = new Set();
@@ -107,6 +107,8 @@ export function restore(services: Services, session: Session, first?: Attachment
     const lost = session.attachments.filter((a) => a.state === 'lost' && a !== except);
     // Readers last: with a turn to be taken up, the first brings the provider and answers what is pending.
     lost.sort((a, b) => Number(a.access === 'reader') - Number(b.access === 'reader') || Number(b === first) - Number(a === first));
+    // None of them has asked for the session to be loaded again.
+    if (!session.primary) for (const attachment of lost) attachment.hush.begin(session.heard);
     let refusal: Refusal | undefined;
     for (const attachment of lost) {
       if (attachment.state !== 'lost') continue;
@@ -121,19 +123,39 @@ export function restore(services: Services, session: Session, first?: Attachment
 
 async function restoreOne(services: Services, attachment: Attachment): Promise<Refusal | undefined> {
   const { session } = attachment;
+  const deadline = Date.now() + PATIENCE;
   const tried = new Set<string>();
+  let failures = 0;
   for (;;) {
     if (attachment.state !== 'lost' || session.deleted) return undefined;
     const backend = await home(services, session, tried);
     if (isRefusal(backend)) return backend;
     const place = await services.places.take(session);
     if (isRefusal(place)) return place;
-    if (!session.primary) await services.recovery?.tidy(session);
-    const refusal = await restoreOn(attachment, backend).finally(place);
+    const refusal = (await ready(services, session, backend)) ?? (await restoreOn(attachment, backend));
+    place();
     tried.add(backend.name);
-    const again = refusal && services.moves && !session.primary && tried.size < MOST_TRIES && session.budget.take();
+    // A turn that is being taken up begins anew with all of it (recovery.ts).
+    const once = session.recovering !== undefined || !services.moves;
+    if (!refusal || once || session.primary) return refusal;
+    const again = isUnavailable(refusal) ? Date.now() < deadline : ++failures < MOST_TRIES && session.budget.take();
     if (!again) return refusal;
   }
+}
+
+/**
+ * What has to be so before a session is loaded: its history is whole, and where it was lost with its link
+ * only, the server has let go of it.
+ */
+export async function ready(services: Services, session: Session, backend: Backend): Promise<Refusal | undefined> {
+  if (session.primary || session.creating || session.foreign) return undefined;
+  if (!session.slept && services.moves && !(await backend.hasUnloaded(session.id))) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
+  return session.recovering ? undefined : services.recovery?.tidy(session);
+}
+
+/** The backend could not be reached, so it cannot have been the session's doing. */
+export function isUnavailable({ name }: Refusal): boolean {
+  return name === 'SKYPORT_BACKEND_UNAVAILABLE';
 }
 
 async function restoreOn(attachment: Attachment, backend: Backend): Promise<Refusal | undefined> {

@@ -85,15 +85,19 @@ function dispatchOn(ask: Ask, session: Session, link: Link): void {
 /** The call may have to be made again, when its server is lost. */
 function outlive(ask: Ask, session: Session): void {
   const { spec } = ask;
-  if (spec.name === 'session.abort' && session.turn.open) session.journal!.aborting = true;
+  if (spec.name === 'session.abort' && session.turn.open) session.journal!.abort();
   if (!isRepeatable(spec, orderOf(spec, ask.scan.paramKeys))) return;
   if (isAnswer(spec)) rememberAnswer(ask, session);
   const again = (): void => send(ask, session);
   const asItIs = follow(ask, session, again) ?? again;
+  const { client } = ask;
   ask.again = () => {
-    const { recovering } = session;
-    if (recovering) void recovering.then(asItIs);
-    else asItIs();
+    const recovered = session.recovering ?? Promise.resolve(!spec.opensTurn);
+    void recovered.then((ok) => {
+      // What has brought one server after the other down is not tried on the next one.
+      if (ok || !spec.opensTurn) asItIs();
+      else ask.refuse(refuse(client.services.draining ? 'SKYPORT_SHUTTING_DOWN' : 'SKYPORT_BACKEND_LOST'));
+    });
   };
 }
 

@@ -7,8 +7,8 @@
 import { isRefusal } from '../protocol/errors.js';
 import type { SessionLink } from '../sessions/attachment.js';
 import { eventsOf, type StoredEvent } from '../sessions/hidden-events.js';
-import type { Send } from '../sessions/journal.js';
 import { idleEvent } from '../sessions/lost-turn.js';
+import type { Send } from '../sessions/sends.js';
 import type { Session } from '../sessions/session.js';
 import { messagesIn, type HistoryEvent } from '../state/history.js';
 import { restore } from './loading.js';
@@ -35,10 +35,10 @@ export async function rejoin(services: Services, session: Session): Promise<'non
   if (refusal) return 'failed';
   // Its clients have all left meanwhile.
   if (!link || !history) return link ? 'failed' : 'complete';
-  const lost = session.journal!.settle(messagesIn(events as readonly HistoryEvent[]));
+  const { lost } = session.journal!.sends.settle(messagesIn(events as readonly HistoryEvent[]));
   // What was seen here is stored by whoever has the session, or never was.
   session.journal!.saved();
-  for (const send of lost) if (!(await sendAgain(session, link, send))) return 'failed';
+  for (const send of lost) if ((await sendAgain(session, link, send)) !== 'ok') return 'failed';
   const active = (activity as { hasActiveWork?: unknown } | undefined)?.hasActiveWork !== false;
   if (lost.length > 0 || active || session.turn.sending) return 'none';
   if (session.turn.open) endTurn(session);
@@ -58,21 +58,27 @@ function missedIn(events: readonly StoredEvent[], seen: readonly string[], heard
 }
 
 /** A message that a dead server had accepted and not begun. */
-export async function sendAgain(session: Session, link: SessionLink, { method, params }: Send): Promise<boolean> {
-  const send = session.journal!.sent(method, params);
+export async function sendAgain(session: Session, link: SessionLink, send: Send): Promise<'ok' | 'failed' | 'lost'> {
+  const { sends } = session.journal!;
+  const { method, params } = send;
+  sends.sentAgain(send);
   const answer = await link.call(method, params, DEADLINE);
-  if (isRefusal(answer) || !answer.ok) {
-    session.journal!.refused(send);
-    return false;
+  if (isRefusal(answer)) return 'lost';
+  if (!answer.ok) {
+    sends.refused(send);
+    return 'failed';
   }
-  session.journal!.accepted(send, (answer.result as { messageId?: unknown } | null)?.messageId);
-  return true;
+  const { messageId, messageIds } = (answer.result ?? {}) as { messageId?: unknown; messageIds?: unknown };
+  sends.accepted(send, messageId ?? (Array.isArray(messageIds) ? messageIds.at(-1) : undefined));
+  session.stored();
+  return 'ok';
 }
 
 /** It was over, and only its end had not been told. */
 export function endTurn(session: Session): void {
   const aborted = session.journal?.aborting === true;
   for (const attachment of session.attachments) attachment.tell(idleEvent(session.id, aborted));
+  session.journal?.idle();
   session.turn.end(aborted ? 'aborted' : 'idle');
 }
 

@@ -21,62 +21,13 @@ import { Hush } from './hush.js';
 import { lostTurnEvents } from './lost-turn.js';
 import { mayHoldUpAnAttach, missed, type Backlog } from './missed.js';
 import type { Recipe } from './recipe.js';
-import { DETACH_DEADLINE, strip, type Residue } from './residue.js';
+import { DETACH_DEADLINE, strip } from './residue.js';
+import type { ServerRequest, SessionClient, SessionLink } from './session-link.js';
 
 export { clear, type Residue } from './residue.js';
+export type { Answer, ServerRequest, SessionClient, SessionLink } from './session-link.js';
 
 export type AttachmentState = 'attaching' | 'attached' | 'held' | 'dozing' | 'detaching' | 'lost' | 'gone';
-
-/** How a CLI server answered a call of ours. */
-export type Answer =
-  | { readonly ok: true; readonly result: unknown }
-  | { readonly ok: false; readonly error: { readonly code: number; readonly message: string } };
-
-/** What an attachment needs of the link it lives on. */
-export interface SessionLink {
-  readonly open: boolean;
-  attach(sessionId: string, attachment: Attachment): void;
-  /** Gives the session's place on the link free, for another attachment of the same session. */
-  forget(sessionId: string, attachment: Attachment): void;
-  /** @param deadlineMs after which the call counts as lost */
-  call(method: string, params: object, deadlineMs: number): Promise<Answer | Refusal>;
-  /** Tells the server that nobody will answer its request. */
-  refuseRequest(idToken: string, refusal: Refusal): void;
-  /** Number of attachments that live here. */
-  readonly attached: number;
-  /** Closes as soon as no call waits on it: the server sees a client leave. */
-  retire(): void;
-  /** The server keeps what was registered for the session here, so nobody else may attach to it here. */
-  leaveResidue(session: Session): void;
-  clearResidue(session: Session): void;
-  /** While a session's turn is open its link is nudged. */
-  watch(session: Session): void;
-  unwatch(session: Session): void;
-}
-
-/** A request that a server sent to the client of an attachment. */
-export interface ServerRequest {
-  readonly attachment: Attachment;
-  readonly link: SessionLink;
-  /** The server's id, as JSON text. */
-  readonly idToken: string;
-  /** The whole message; a copy. */
-  readonly body: Buffer;
-}
-
-/** What an attachment needs of the client it belongs to. */
-export interface SessionClient {
-  readonly id: number;
-  /** Forwards the bytes of an event. */
-  deliverEvent(frame: Frame): void;
-  deliverText(json: string): void;
-  /** Passes a server's request on; the client remembers whom to answer. */
-  ask(request: ServerRequest): void;
-  /** The attachment ended on the server's side. */
-  dropped(attachment: Attachment): void;
-  /** The server keeps something of the client's until the connection closes. */
-  leaves(residue: Residue): void;
-}
 
 export class Attachment {
   state: AttachmentState = 'attaching';
@@ -166,8 +117,9 @@ export class Attachment {
 
   onEvent(frame: Frame, peek: Peek): void {
     if (this.state === 'detaching' || this.state === 'dozing') return;
-    const withheld = peek.eventType === 'session.idle' && this.session.turnLock?.withholds(this.client, frame) === true;
-    if (!this.hush.hides(peek.eventType) && !withheld) this.pass(frame, peek.eventType);
+    const withheld = peek.eventType === 'session.idle'
+      && (this.session.idleIsLate || this.session.turnLock?.withholds(this.client, frame) === true);
+    if (!this.hush.hides(peek.eventType, frame) && !withheld) this.pass(frame, peek.eventType);
     if (this.session.primary === this) this.session.observe(peek.eventType, frame);
     else this.follow(peek.eventType);
   }
@@ -190,6 +142,11 @@ export class Attachment {
     if (!link) return;
     const idToken = frame.buffer.toString('utf8', peek.idStart, peek.idEnd);
     const body = Buffer.from(frame.buffer.subarray(frame.body, frame.end));
+    // The hook of a session's start, called anew because Skyport has moved it: nothing has started.
+    if (this.hush.answers(peek.method, body.toString('utf8'))) {
+      link.reply(idToken, { result: { output: null } });
+      return;
+    }
     const request: ServerRequest = { attachment: this, link, idToken, body };
     if (this.client && this.state !== 'detaching' && this.state !== 'dozing') this.client.ask(request);
     // A hook may be what keeps a tool from running: while a turn is held, its questions wait.
@@ -204,7 +161,7 @@ export class Attachment {
    */
   vanished(now: number, lingerMs: number, unanswered: readonly ServerRequest[]): void {
     this.client = undefined;
-    this.unanswered.push(...unanswered);
+    this.unanswered.push(...unanswered.filter(({ link }) => link.open));
     // Without its server it is held as soon as it has another one (holdAgain).
     const attached = this.state === 'attached' || (this.session.recovering !== undefined && this.recipe !== undefined && this.state !== 'detaching');
     if (attached && this.session.turn.open && lingerMs > 0 && !this.attended) {
@@ -363,14 +320,16 @@ export class Attachment {
   /** The link broke. Its turn is taken up elsewhere, or its client is told that it is over instead of hearing nothing. */
   onLinkLost(): void {
     this.adoptionFailed();
-    const inTurn = this.session.turn.open && (this.state === 'attached' || this.state === 'held');
+    const again = this.state !== 'detaching' && this.recipe !== undefined;
+    const inTurn = this.session.turn.open && (this.state === 'attached' || this.state === 'held' || (this.state === 'attaching' && again));
     const last = !this.session.attachments.some((a) => a !== this && a.live);
     this.leaveLink();
+    // What a server asked dies with it.
+    this.unanswered = [];
     if (this.state === 'gone') return;
-    const again = this.state !== 'detaching' && this.recipe !== undefined;
     if (again) this.state = 'lost';
     const goesOn = inTurn && again && this.session.interrupted();
-    if (last && !goesOn) this.session.turn.end('backend_lost');
+    if (last && !goesOn && !this.session.recovering) this.session.turn.end('backend_lost');
     if (inTurn && !goesOn && (again || this.backlog)) this.tellTurnLost();
     if (!again || (!this.client && !goesOn)) {
       this.gone();

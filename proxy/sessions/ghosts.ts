@@ -4,6 +4,8 @@
  * `parentId`s has no hole.
  */
 
+import { Repeats } from './repeats.js';
+
 /** Ids of ghosts that later events may still name as their parent. */
 const REMEMBERED = 64;
 
@@ -11,29 +13,35 @@ interface Line {
   readonly type?: unknown;
   readonly id?: unknown;
   readonly parentId?: unknown;
+  readonly data?: unknown;
 }
 
 export class Ghosts {
-  private readonly expected = new Set<string>();
+  private readonly expected = new Repeats();
   /** By id: the parent. */
   private readonly parents = new Map<string, string | null>();
 
-  /** The next event of this type is one. */
-  expect(type: string): void {
-    this.expected.add(type);
+  /** The next event of this type is one. @param about which of the type (repeats.ts); any when left out */
+  expect(type: string, about?: string): void {
+    this.expected.expect(type, about);
   }
 
   /** It will not come any more. */
   forget(type: string): void {
-    this.expected.delete(type);
+    this.expected.forget(type);
+  }
+
+  /** None of those that are expected will come any more. */
+  rest(): void {
+    this.expected.clear();
   }
 
   /** Looks at an event of the server. @returns whether it is one of them */
   meet(event: Line): boolean {
-    const { type, id, parentId } = event;
-    if (typeof type !== 'string' || typeof id !== 'string') return false;
-    if (this.parents.has(id)) return true;
-    if (!this.expected.delete(type)) return false;
+    const { id, parentId } = event;
+    if (typeof id !== 'string') return false;
+    if (!this.parents.has(id) && !this.expected.meet(event)) return false;
+    // What is stored may have another parent than what was sent: a repeated system message is only sent.
     const parent = typeof parentId === 'string' ? (this.parents.get(parentId) ?? parentId) : null;
     this.parents.set(id, parent);
     if (this.parents.size > REMEMBERED) this.parents.delete(this.parents.keys().next().value!);
@@ -47,7 +55,7 @@ export class Ghosts {
   }
 
   private concerned(content: string): boolean {
-    for (const type of this.expected) if (content.includes(type)) return true;
+    for (const type of this.expected.types()) if (content.includes(type)) return true;
     for (const id of this.parents.keys()) if (content.includes(id)) return true;
     return false;
   }

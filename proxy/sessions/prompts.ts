@@ -44,6 +44,11 @@ export class Prompts {
     return this.open.get(requestId);
   }
 
+  /** Another server has the session: it knows of these only. */
+  keep(requestIds: readonly string[]): void {
+    for (const requestId of [...this.open.keys()]) if (!requestIds.includes(requestId)) this.open.delete(requestId);
+  }
+
   /** The session was unloaded: the server does not wait any more. */
   clear(): void {
     this.open.clear();

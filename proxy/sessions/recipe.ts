@@ -5,6 +5,7 @@
 import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import type { Attachment, SessionLink } from './attachment.js';
 import { onlookerParams } from './onlooker.js';
+import { START_OF_A_LOAD } from './repeats.js';
 
 /** In the params of an attach that goes to another Skyport: who it is for, and with what access. */
 export const ON_BEHALF = 'skyportFor';
@@ -47,22 +48,20 @@ export async function reattach(attachment: Attachment, link: SessionLink): Promi
   }
   const params = JSON.parse(recipe.params.toString('utf8')) as Record<string, unknown>;
   const unloaded = !session.attachments.some((other) => other !== attachment && other.live);
-  const pending = unloaded && session.revival?.continuePendingWork === true;
-  // A resume that goes on with what is pending is not a silent one; what it says is kept from the client.
-  const resume: Record<string, unknown> = { ...params, sessionId: session.id, disableResume: !pending, continuePendingWork: pending };
+  const resume: Record<string, unknown> = { ...params, sessionId: session.id, disableResume: true, continuePendingWork: false };
   if (session.turns > 0) {
     delete resume['model'];
     delete resume['reasoningEffort'];
   }
   if (session.foreign) resume[ON_BEHALF] = behalfOf(attachment);
-  Object.assign(resume, session.amendments.resumeParams(), attachment.access === 'reader' ? onlookerParams(session, attachment) : {});
-  if (unloaded) attachment.hush.begin(session.revival?.hush);
-  if (pending) session.journal?.ghosts.expect('session.resume');
+  const amended = session.amendments.resumeParams();
+  Object.assign(resume, amended, attachment.access === 'reader' ? onlookerParams(session, attachment) : {});
+  if (unloaded) session.journal?.ghosts.expect('hook.start', START_OF_A_LOAD);
   let answer = await link.call('session.resume', resume, RESUME_DEADLINE);
   // A reader makes no sessions: one of his would be without its owner's directory.
   const makes = session.turns === 0 && attachment.access !== 'reader' && !session.foreign;
   if (!isRefusal(answer) && !answer.ok && makes && isNotFound(answer.error.message)) {
-    answer = await link.call('session.create', { ...createParams(params), sessionId: session.id }, RESUME_DEADLINE);
+    answer = await link.call('session.create', { ...createParams({ ...params, ...amended }), sessionId: session.id }, RESUME_DEADLINE);
   }
   if (!isRefusal(answer) && answer.ok) {
     if (unloaded) await session.amendments.replay(session.id, link);

@@ -5,8 +5,10 @@ import type { Frame } from '../wire/frame.js';
 import type { SessionRecord, Shares } from '../store/registry.js';
 import type { Attachment, SessionLink } from './attachment.js';
 import { Amendments } from './amendments.js';
+import type { Heard } from './hush.js';
 import { HiddenEvents } from './hidden-events.js';
 import { Journal } from './journal.js';
+import { idleEvent } from './lost-turn.js';
 import { WriteOrder } from './order.js';
 import { Prompts } from './prompts.js';
 import { RetryBudget } from './retry-budget.js';
@@ -33,13 +35,6 @@ export interface SessionEvents {
   interrupted?(session: Session): boolean;
 }
 
-/** How a session is loaded again after its server died in the middle of a turn. */
-export interface Revival {
-  /** A prompt of the turn can still be answered. */
-  readonly continuePendingWork: boolean;
-  /** Types of events that its clients have had already. */
-  readonly hush: readonly string[];
-}
 
 export class Session {
   readonly id: string;
@@ -66,9 +61,16 @@ export class Session {
   /** Kept only where a dead server's turns are taken up by another one. */
   journal: Journal | undefined;
   readonly budget = new RetryBudget();
-  /** Set while a dead server's turn is being taken up; settles when it runs again, or is given up. */
-  recovering: Promise<void> | undefined;
-  revival: Revival | undefined;
+  /** Set while a dead server's turn is being taken up. True when it runs again, false when it was given up. */
+  recovering: Promise<boolean> | undefined;
+  /** What its clients have had already of the turn that is being taken up. */
+  heard: Heard | undefined;
+  /** The server has said in this turn that it cannot store it: the end of the turn will not be told. */
+  private unstorable = false;
+  /** The agent has said that it rests. */
+  private rested = false;
+  /** An end that was told in the server's place may still come from it, in the middle of the next turn. */
+  private idleOwed = false;
   /** Events that exist only because Skyport unloaded the session; they are kept out of history reads. */
   readonly hidden = new HiddenEvents();
   /** Calls that were passed on and not answered yet. */
@@ -151,7 +153,8 @@ export class Session {
     // Its copy of the idle event would have ended the turn; the next one has had it already.
     if (wasPrimary && this.turn.open && next?.sawIdle) this.turn.seenIdle(false);
     // Nobody is attached: the server has killed the turn and unloaded the session (PROTOCOL: Sessions).
-    if (!this.attachments.some((a) => a.live || a.link)) this.unloaded();
+    const awaited = this.recovering !== undefined && this.attachments.length > 0;
+    if (!awaited && !this.attachments.some((a) => a.live || a.link)) this.unloaded();
     this.turnLock?.look();
     this.changed();
   }
@@ -205,10 +208,15 @@ export class Session {
     switch (eventType) {
       case 'user.message':
       case 'assistant.turn_start':
+        this.rested = false;
         this.turn.seenRunning();
         break;
+      case 'assistant.idle':
+        this.rested = true;
+        if (this.unstorable) this.endUnstored();
+        break;
       case 'session.error':
-        this.turn.seenError();
+        this.observeError(frame);
         break;
       case 'session.idle':
         this.observeIdle(frame);
@@ -218,8 +226,33 @@ export class Session {
     }
   }
 
+  /** True for a `session.idle` of a turn whose end was told before, because its server could not store it. */
+  get idleIsLate(): boolean {
+    return this.idleOwed && !this.rested;
+  }
+
+  private observeError(frame: Frame): void {
+    this.turn.seenError();
+    if (!this.turn.open || dataIn(frame).errorType !== 'persistence') return;
+    this.unstorable = true;
+    if (this.rested) this.endUnstored();
+  }
+
+  /**
+   * A server tells the end of a turn when all of it is stored, and never if it cannot be (measured, runtime
+   * 1.0.85): whoever waits for it has had the error, and hears of the end from Skyport.
+   */
+  private endUnstored(): void {
+    this.idleOwed = true;
+    for (const attachment of [...this.attachments]) attachment.tell(idleEvent(this.id, false));
+    this.turn.end('error');
+  }
+
   private observeIdle(frame: Frame): void {
-    const data = idleData(frame.buffer.toString('utf8', frame.body, frame.end));
+    const data = dataIn(frame);
+    const late = this.idleIsLate;
+    this.idleOwed = false;
+    if (late) return;
     // In autopilot the agent goes on after this idle (session-events schema: IdleData.mode).
     if (data.mode === 'autopilot' && data.aborted !== true) return;
     this.turn.seenIdle(data.aborted === true);
@@ -228,6 +261,8 @@ export class Session {
   private turnOpened(): void {
     this.turns++;
     this.stirred = true;
+    this.unstorable = false;
+    this.rested = false;
     this.usedAt = Date.now();
     for (const attachment of this.attachments) attachment.link?.watch(this);
     this.events.turnStarted(this);
@@ -245,10 +280,10 @@ export class Session {
   }
 }
 
-/** The data of a session.idle event; nothing when the server sent something else under that name. */
-function idleData(text: string): { aborted?: unknown; mode?: unknown } {
+/** The data of an event; nothing when the server sent something else under its name. */
+function dataIn({ buffer, body, end }: Frame): { aborted?: unknown; mode?: unknown; errorType?: unknown } {
   try {
-    const { params } = JSON.parse(text) as { params?: { event?: { data?: object } } };
+    const { params } = JSON.parse(buffer.toString('utf8', body, end)) as { params?: { event?: { data?: object } } };
     return params?.event?.data ?? {};
   } catch {
     return {};

@@ -3,40 +3,14 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { defineTool } from '@github/copilot-sdk';
 import { describe, expect, it } from 'vitest';
-import { textOf } from '../support/prompt.js';
+import { serverOf, killServerOf, shown, startPair, stored } from '../support/failover.js';
 import { scopeOfEachTest } from '../support/scope.js';
-import { Recording, turn, type CopilotClient, type CopilotSession } from '../support/sdk.js';
+import { Recording, turn } from '../support/sdk.js';
 import { IMPATIENT_HEALTH, Site } from '../support/site.js';
 
 const scope = scopeOfEachTest();
 
-/** Which of the servers, by its index, has the session. */
-async function serverOf(site: Site, { sessionId }: CopilotSession): Promise<number> {
-  const row = (await site.sessions()).find((one) => one.id === sessionId)!;
-  return Number(row.backend.slice('cli-'.length)) - 1;
-}
-
-async function killServerOf(site: Site, session: CopilotSession): Promise<number> {
-  const index = await serverOf(site, session);
-  await site.servers[index]!.kill9();
-  return index;
-}
-
-/** What the user said, as the model was shown it when it was asked this last. */
-function shown(site: Site, prompt: string): string[] {
-  const { messages } = site.model.about(prompt).at(-1)!;
-  return messages.filter(({ role }) => role === 'user').map((message) => textOf(message).replace(/^<current_datetime>.*?\n\n/s, ''));
-}
-
-/** The types of the stored events that tell the story. */
-async function stored(session: CopilotSession): Promise<string[]> {
-  return (await session.getEvents()).map(({ type }) => type).filter((type) => type !== 'system.message');
-}
-
-async function start(): Promise<{ site: Site; client: CopilotClient }> {
-  const site = await Site.start(scope, { servers: 2, config: { sessions: { state: 'skyport' } } });
-  return { site, client: site.client() };
-}
+const start = () => startPair(scope);
 
 describe('a CLI server that is killed', () => {
   it('while its session is idle costs the client nothing, and the history goes on elsewhere', async () => {
@@ -82,6 +56,7 @@ describe('a CLI server that is killed', () => {
     await session.send('did you get this');
     void site.servers[index]!.kill9();
     await heard.until('session.idle');
+    expect(heard.of('session.error')).toEqual([]);
     expect(heard.text).toBe('answer 2: did you get this');
     await turn(session, 'what was said');
     expect(shown(site, 'what was said')).toEqual(['remember the heron', 'did you get this', 'what was said']);

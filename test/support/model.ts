@@ -6,6 +6,7 @@
  *   [[say:TEXT]]                 → TEXT
  *   [[tool:NAME {"a":1}]]        → a call of that tool; several are made one after the other, and then
  *                                  "tools said: RESULT | RESULT" (arguments may not contain "]]")
+ *   [[together:1]]               → those tools are called all at once
  *   [[stream:N]]                 → N deltas "d0 ", "d1 ", … where streaming was asked for
  *   [[slow:MS]]                  → that pause before each delta
  *   [[hold:KEY]]                 → waits for release(KEY): before anything, or with [[stream:N]] after
@@ -129,11 +130,11 @@ export class Model {
 
   private async whole(response: http.ServerResponse, wanted: Ask): Promise<void> {
     if (wanted.hold !== undefined) await this.gate(wanted.hold).opened;
-    const message = { role: 'assistant', content: wanted.call ? null : wanted.parts.join(''), ...toolCalls(wanted) };
+    const message = { role: 'assistant', content: wanted.calls.length > 0 ? null : wanted.parts.join(''), ...toolCalls(wanted) };
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify({
       ...envelope('chat.completion'),
-      choices: [{ index: 0, message, finish_reason: wanted.call ? 'tool_calls' : 'stop' }],
+      choices: [{ index: 0, message, finish_reason: wanted.calls.length > 0 ? 'tool_calls' : 'stop' }],
       usage: USAGE,
     }));
   }
@@ -147,13 +148,13 @@ export class Model {
     const early = wanted.streams ? wanted.parts.slice(0, 1) : [];
     for (const content of early) chunk({ role: 'assistant', content });
     if (wanted.hold !== undefined) await this.gate(wanted.hold).opened;
-    for (const content of wanted.call ? [] : wanted.parts.slice(early.length)) {
+    for (const content of wanted.calls.length > 0 ? [] : wanted.parts.slice(early.length)) {
       if (wanted.pause > 0) await new Promise((resolve) => setTimeout(resolve, wanted.pause));
       if (response.destroyed) return;
       chunk({ role: 'assistant', content });
     }
-    if (wanted.call) chunk({ role: 'assistant', ...toolCalls(wanted) });
-    chunk({}, wanted.call ? 'tool_calls' : 'stop', { usage: USAGE });
+    if (wanted.calls.length > 0) chunk({ role: 'assistant', ...toolCalls(wanted) });
+    chunk({}, wanted.calls.length > 0 ? 'tool_calls' : 'stop', { usage: USAGE });
     response.end('data: [DONE]\n\n');
   }
 }
@@ -163,9 +164,11 @@ const USAGE = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
 let calls = 0;
 
 function toolCalls(wanted: Ask): object {
-  if (!wanted.call) return {};
-  const { name, args } = wanted.call;
-  return { tool_calls: [{ index: 0, id: `call_${++calls}`, type: 'function', function: { name, arguments: args } }] };
+  if (wanted.calls.length === 0) return {};
+  const made = wanted.calls.map(({ name, args }, index) => ({
+    index, id: `call_${++calls}`, type: 'function', function: { name, arguments: args },
+  }));
+  return { tool_calls: made };
 }
 
 function envelope(object: string): object {

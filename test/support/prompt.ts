@@ -9,7 +9,8 @@ export interface Ask {
   /** The text of the answer, one entry for each delta. */
   readonly parts: readonly string[];
   readonly streams: boolean;
-  readonly call?: { readonly name: string; readonly args: string };
+  /** The tools that are called at once; none in a last answer. */
+  readonly calls: readonly { readonly name: string; readonly args: string }[];
   readonly hold?: string;
   /** Milliseconds before each delta. */
   readonly pause: number;
@@ -42,12 +43,14 @@ export function ask(messages: readonly ChatMessage[]): Ask {
   const since = messages.slice(messages.findLastIndex((message) => message.role === 'user') + 1);
   const results = since.filter((message) => message.role === 'tool').map(textOf);
   const wanted = directives.filter((directive) => directive.name === 'tool');
-  const next = wanted[results.length];
-  if (next) {
-    const [, name = '', args = ''] = /^(\w+)\s*([\s\S]*)$/.exec(next.value) ?? [];
-    return { ...base, parts: [], call: { name, args: args === '' ? '{}' : args } };
-  }
-  return { ...base, parts: parts(messages, prompt, results, one) };
+  const next = wanted.slice(results.length, one('together') === undefined ? results.length + 1 : undefined);
+  if (next.length > 0) return { ...base, parts: [], calls: next.map(({ value }) => callOf(value)) };
+  return { ...base, calls: [], parts: parts(messages, prompt, results, one) };
+}
+
+function callOf(value: string): { name: string; args: string } {
+  const [, name = '', args = ''] = /^(\w+)\s*([\s\S]*)$/.exec(value) ?? [];
+  return { name, args: args === '' ? '{}' : args };
 }
 
 function parts(messages: readonly ChatMessage[], prompt: string, results: string[], one: (name: string) => string | undefined): string[] {

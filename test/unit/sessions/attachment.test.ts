@@ -711,7 +711,7 @@ describe('a client that vanishes while its turn is being taken up on another ser
     const attachment = attach(session, link, client);
     startTurn(session);
     attachment.state = 'lost';
-    session.recovering = Promise.resolve();
+    session.recovering = Promise.resolve(true);
     attachment.vanished(1_000, LINGER, []);
     expect([attachment.state, attachment.heldUntil]).toEqual(['lost', 31_000]);
     attachment.take(other);

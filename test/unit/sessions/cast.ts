@@ -28,6 +28,7 @@ export class FakeLink implements SessionLink {
   holdsAnswers = false;
   readonly calls: MadeCall[] = [];
   readonly refused: { readonly idToken: string; readonly name: string }[] = [];
+  readonly replies: { readonly idToken: string; readonly reply: object }[] = [];
   readonly watched = new Set<Session>();
   readonly residues = new Set<Session>();
   readonly answers: (Answer | Refusal)[] = [];
@@ -49,6 +50,10 @@ export class FakeLink implements SessionLink {
 
   forget(sessionId: string, attachment: Attachment): void {
     if (this.places.get(sessionId) === attachment) this.places.delete(sessionId);
+  }
+
+  reply(idToken: string, reply: object): void {
+    this.replies.push({ idToken, reply });
   }
 
   call(method: string, params: object): Promise<Answer | Refusal> {
