@@ -39,6 +39,16 @@ const EPHEMERAL: ReadonlySet<string> = new Set([
   'tool.execution_progress',
 ]);
 
+/** Where a server writes the mark: before the data, or after it (seen on the wire, runtime 1.0.85). */
+const MARKED_END = /,"ephemeral":true,"id":"[\w-]+","timestamp":"[\w:.-]+","parentId":(?:null|"[\w-]+")\}\}\}$/;
+
+/** True for an event that says of itself, in the runtime's own spelling, that it is not stored: those need not be parsed. */
+function isMarked(type: string, { buffer, body, end }: Frame): boolean {
+  const head = buffer.toString('latin1', body, Math.min(end, body + 512));
+  if (head.includes(`"event":{"type":"${type}","ephemeral":true,`)) return true;
+  return MARKED_END.test(buffer.toString('latin1', Math.max(body, end - 220), end));
+}
+
 /** Bytes of events that are kept for a server that stores nothing any more. */
 const MOST = 32 * 1_048_576;
 
@@ -76,7 +86,7 @@ export class Journal {
   see(type: string, frame: Frame): string | undefined {
     if (type === 'session.idle') this.idle();
     else if (type === 'assistant.idle') this.rested = true;
-    if (EPHEMERAL.has(type)) return undefined;
+    if (EPHEMERAL.has(type) || isMarked(type, frame)) return undefined;
     const event = eventOf(frame.buffer.toString('utf8', frame.body, frame.end));
     // Whoever becomes the session's primary attachment may bring some once more.
     if (!event || this.unsaved.has(event.line.id)) return undefined;
