@@ -100,32 +100,28 @@ export class Journal {
     return undefined;
   }
 
-  /** The server has appended this to the history. Appends come in order: what was before its last event is stored, or never will be. */
+  /** The server has appended this to the history. */
   stored(content: string): void {
-    const seen = [...this.unsaved.keys()];
-    const last = seen.findLastIndex((id) => content.includes(`"id":"${id}"`));
-    for (const id of seen.slice(0, last + 1)) this.drop(id);
+    const seen = [...this.unsaved.values()];
+    const isStored = seen.map(({ id }) => content.includes(`"id":"${id}"`));
+    const last = isStored.lastIndexOf(true);
+    // What is done at the same time comes in another order than it is stored; a repeated system message is not stored at all.
+    for (const [at, { id, type }] of seen.entries()) if (isStored[at] || (at < last && type === 'system.message')) this.drop(id);
   }
 
   /**
-   * The lines that are missing in a history, in order.
+   * The lines that are missing in a history, in the order in which they are to stand in it.
    * @param known ids that stand in it
    * @param prompted agents, '' the main one, that have a system message in it already: a server tells of
    *   that in each turn and stores it once
    */
   missing(known: ReadonlySet<unknown>, prompted: ReadonlySet<string>): string[] {
     const told = new Set(prompted);
-    const skipped = new Map<string, string | undefined>();
     const lines: string[] = [];
-    for (const { id, type, agent, parentId, text } of this.unsaved.values()) {
-      if (known.has(id)) continue;
-      const before = parentId === undefined ? undefined : (skipped.get(parentId) ?? parentId);
-      if (type === 'system.message' && told.has(agent)) {
-        skipped.set(id, before);
-        continue;
-      }
+    for (const { type, agent, text } of inOrder([...this.unsaved.values()].filter(({ id }) => !known.has(id)))) {
+      const repeated = type === 'system.message' && told.has(agent);
       if (type === 'system.message') told.add(agent);
-      lines.push(before === parentId ? text : text.replace(`"parentId":"${parentId}"`, `"parentId":"${before}"`));
+      if (!repeated) lines.push(text);
     }
     return lines;
   }
@@ -202,6 +198,25 @@ export class Journal {
     this.bytes -= this.unsaved.get(id)?.text.length ?? 0;
     this.unsaved.delete(id);
   }
+}
+
+/** Each after its parent; otherwise as they came. */
+function inOrder(lines: readonly Line[]): Line[] {
+  const ids = new Set(lines.map(({ id }) => id));
+  const children = new Map<string, Line[]>();
+  const ready: Line[] = [];
+  for (const line of lines) {
+    const { parentId } = line;
+    const siblings = parentId !== undefined && ids.has(parentId) ? (children.get(parentId) ?? []) : ready;
+    siblings.push(line);
+    if (siblings !== ready) children.set(parentId!, siblings);
+  }
+  const ordered: Line[] = [];
+  for (let line = ready.shift(); line; line = ready.shift()) {
+    ordered.push(line);
+    ready.unshift(...(children.get(line.id) ?? []));
+  }
+  return ordered;
 }
 
 interface Event extends StoredEvent {

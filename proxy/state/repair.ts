@@ -33,10 +33,16 @@ export function completed(text: string, missing: (known: ReadonlySet<unknown>, p
   return extended({ events, text: before }, added);
 }
 
-/** With these lines at its end. */
+/** With these lines at its end, each the child of the one before it, as a server stores them. */
 export function extended({ events, text }: Repaired, lines: readonly string[]): Repaired {
   if (lines.length === 0) return { events, text };
-  const added = lines.map((line) => `${line}\n`).join('');
+  let parentId: unknown = events.at(-1)?.id ?? null;
+  const added = lines.map((line) => {
+    const event = JSON.parse(line) as { id?: unknown; parentId?: unknown };
+    const child = event.parentId === parentId || parentId === null ? line : JSON.stringify({ ...event, parentId });
+    parentId = event.id;
+    return `${child}\n`;
+  }).join('');
   return { events: [...events, ...readHistory(added).events], text: text + added };
 }
 
