@@ -99,8 +99,10 @@ it('a managed server that is killed with 100 sessions, 30 in a turn, costs no cl
     const texts = (await session.getEvents()).flatMap((event) => (event.type === 'user.message' ? [event.data.content] : []));
     expect(texts.map((text) => text.split(' ')[0]), id).toEqual(['remember', kind === 'idle' ? 'again' : 'begin']);
     if (kind === 'calls') expect(heard.text, id).toBe('tools said: done');
-    if (kind === 'asks' || kind === 'runs') expect(readFileSync(made(id), 'utf8'), id).toBe('made\n');
-    if (kind === 'runs') expect(heard.text, id).toContain('interrupted');
+    // An answer that was on its way to the dead server may have been heard there: then the command is not begun again.
+    const ran = kind !== 'asks' || existsSync(made(id));
+    if ((kind === 'asks' && ran) || kind === 'runs') expect(readFileSync(made(id), 'utf8'), id).toBe('made\n');
+    if (kind === 'runs' || !ran) expect(heard.text, id).toContain('interrupted');
     if (kind === 'streams') expect(heard.text, id).toBe('d0 d1 d2 ');
     if (kind === 'between') expect(heard.text, id).toBe(`answer 2: begin ${id}`);
   }
