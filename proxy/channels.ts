@@ -120,6 +120,16 @@ export interface InstanceChange {
   change: 'gone' | 'lapsed';
 }
 
+/** A session has another Skyport. */
+export interface SessionTaken {
+  sessionId: string;
+  /** The instances. */
+  from: string;
+  to: string;
+  /** As this one sees it. */
+  direction: 'in' | 'out';
+}
+
 export interface TurnStarted {
   sessionId: string;
   owner: string;
@@ -269,6 +279,7 @@ export const channels = {
   backendLine: new Channel<BackendLine>('backend.line'),
   backendUnusable: new Channel<BackendUnusable>('backend.unusable'),
   storeState: new Channel<StoreState>('store.state'),
+  sessionTaken: new Channel<SessionTaken>('session.taken'),
   instance: new Channel<InstanceChange>('instance.change'),
   backendVersion: new Channel<BackendVersion>('backend.version'),
   configReloaded: new Channel<ConfigReloaded>('config.reloaded'),

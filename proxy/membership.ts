@@ -138,7 +138,11 @@ export class Membership {
     const { services } = this;
     const session = services.directory.get(id);
     const shares = JSON.stringify(session?.shares);
+    const holder = session?.holder;
     const moved = services.directory.told(id, record);
+    if (moved && !moved.deleted && holder === this.shared.instances.id) {
+      channels.sessionTaken.publish({ sessionId: id, from: holder, to: moved.holder, direction: 'out' });
+    }
     if (moved?.deleted) {
       services.stored?.listing.forget(id);
       for (const attachment of [...moved.attachments]) attachment.gone();

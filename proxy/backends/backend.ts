@@ -71,6 +71,7 @@ export class Backend {
   private served: Served | undefined;
   private shell: ServerShell | undefined;
   private incarnations = 0;
+  private readonly stale = new Set<string>();
   private readonly left = new LeftSessions((method, params) => this.ask(method, params, this.settings.health.timeout));
   private nudge = false;
   private closing = false;
@@ -120,6 +121,7 @@ export class Backend {
     this.closeAll(reason);
     // Another process, or none.
     this.left.clear();
+    this.stale.clear();
     if (!address) {
       this.lastError = reason;
       this.health.connectionLost(now, reason);
@@ -154,8 +156,18 @@ export class Backend {
   }
 
   /** Waits until the server has let go of a session that it had before its link was lost. @returns false when it has it all the same */
-  hasUnloaded(sessionId: string): Promise<boolean> {
-    return this.left.hasUnloaded(sessionId);
+  async hasUnloaded(sessionId: string): Promise<boolean> {
+    const unloaded = await this.left.hasUnloaded(sessionId);
+    // It cannot store what it has, and so would keep it for ever (measured, runtime 1.0.85).
+    if (!unloaded && this.stale.has(sessionId)) this.events.onSpent?.(this, 'it does not let go of a session that another Skyport has taken over');
+    this.stale.delete(sessionId);
+    return unloaded;
+  }
+
+  /** The server has a session as it was when another Skyport took it over, until it has let go of it. */
+  leaveWith(sessionId: string): void {
+    this.left.add([sessionId]);
+    this.stale.add(sessionId);
   }
 
   /** A call of Skyport's own on the control link, which is there as long as the backend is up. */

@@ -109,6 +109,11 @@ export class Pool {
     return backend;
   }
 
+  /** Whose link that is, of the servers of this Skyport. */
+  serving(link: SessionLink): Backend | undefined {
+    return this.all().find((backend) => backend.links.has(link));
+  }
+
   /** Another Skyport that has sessions. */
   peer(instance: string): Backend | undefined {
     return this.peers.get(instance);

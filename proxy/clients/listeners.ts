@@ -8,12 +8,13 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { channels } from '../channels.js';
 import { errorReply, isRefusal, refuse } from '../protocol/errors.js';
-import { isWireFault } from '../wire/frame.js';
-import { scan } from '../wire/scan.js';
+import { isWireFault, type Frame } from '../wire/frame.js';
+import { scan, type Scan } from '../wire/scan.js';
 import { TcpTransport } from '../wire/tcp.js';
 import type { Transport } from '../wire/transport.js';
 import { WebSocketTransport } from '../wire/websocket.js';
 import { Client, HANDSHAKE_FRAME } from './client.js';
+import { paramsOf } from './params.js';
 import type { Services } from './services.js';
 
 /** Connections that are being told that there are too many; more are closed without a word. */
@@ -122,12 +123,23 @@ function accept(
   principal?: Client['principal'],
 ): void {
   if (services.draining) turnAway(transport, 'SKYPORT_SHUTTING_DOWN');
-  else if (services.roster.clientCount >= services.limits.clients) turnAway(transport, 'SKYPORT_TOO_MANY_CLIENTS');
-  else new Client(transport, services, listener, as, principal);
+  else if (services.roster.clientCount < services.limits.clients) new Client(transport, services, listener, as, principal);
+  else turnAway(transport, 'SKYPORT_TOO_MANY_CLIENTS', (frame, scanned) => {
+    // Another Skyport brings clients that have been counted where they are.
+    const { token } = paramsOf(frame, scanned);
+    if (scanned.method !== 'connect' || typeof token !== 'string' || !services.authenticator.isPeers(token)) return false;
+    new Client(transport, services, listener, as).onMessage(frame, scanned);
+    return true;
+  });
 }
 
-/** Answers the first request with the reason, so that the SDK's caller gets to read it. */
-function turnAway(transport: Transport, name: 'SKYPORT_TOO_MANY_CLIENTS' | 'SKYPORT_SHUTTING_DOWN'): void {
+/**
+ * Answers the first request with the reason, so that the SDK's caller gets to read it.
+ * @param admits takes the connection over after all
+ */
+function turnAway(
+  transport: Transport, name: 'SKYPORT_TOO_MANY_CLIENTS' | 'SKYPORT_SHUTTING_DOWN', admits: (frame: Frame, scanned: Scan) => boolean = () => false,
+): void {
   channels.refusal.publish({ name });
   if (turnedAway >= TURNED_AWAY_MAX) {
     transport.listen({ onFrame: () => undefined, onClose: () => undefined });
@@ -139,6 +151,11 @@ function turnAway(transport: Transport, name: 'SKYPORT_TOO_MANY_CLIENTS' | 'SKYP
   transport.listen({
     onFrame: (frame) => {
       const scanned = scan(frame.buffer, frame.body, frame.end);
+      if (!isWireFault(scanned) && admits(frame, scanned)) {
+        clearTimeout(deadline);
+        turnedAway--;
+        return;
+      }
       const idToken = isWireFault(scanned) || scanned.idStart < 0 ? 'null' : frame.buffer.toString('utf8', scanned.idStart, scanned.idEnd);
       clearTimeout(deadline);
       transport.end(name, errorReply(idToken, refuse(name)), 1_000);

@@ -81,13 +81,15 @@ function choose(services: Services, session: Session, own: Backend | undefined, 
 
 /** Binds a session that nobody has loaded to another backend. */
 export async function rebind(services: Services, session: Session, backend: string): Promise<Refusal | undefined> {
-  const from = session.backend;
+  const { backend: from, holder } = session;
+  const taken = services.cluster?.isForeign(session) === true;
   try {
     await services.directory.rebind(session, backend);
   } catch (error) {
     channels.registryError.publish({ operation: 'rebind', message: String(error) });
     return refuse('SKYPORT_STORE_UNAVAILABLE');
   }
+  if (taken) channels.sessionTaken.publish({ sessionId: session.id, from: holder, to: session.holder, direction: 'in' });
   channels.sessionMoved.publish({ ...changeOf(session), from, reason: session.slept ? 'asleep' : 'lost' });
   return undefined;
 }

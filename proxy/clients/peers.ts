@@ -97,8 +97,10 @@ export function letGo(services: Services, session: Session): void {
   for (const attachment of [...session.attachments]) {
     const { link } = attachment;
     attachment.onLinkLost();
+    if (!link?.open) continue;
+    services.pool.serving(link)?.leaveWith(session.id);
     // Its server is to unload what it cannot store any more.
-    if (link?.open) void (link as Link).call('session.detach', { sessionId: session.id }, DEADLINE);
+    void (link as Link).call('session.detach', { sessionId: session.id }, DEADLINE);
   }
 }
 

@@ -38,6 +38,11 @@ export class Authenticator {
     this.#peers = digestOf(secret);
   }
 
+  /** True for the secret of the Skyports that share a store. */
+  isPeers(token: string): boolean {
+    return this.#peers !== undefined && timingSafeEqual(this.#peers, digestOf(token));
+  }
+
   /** The services' patterns that are in force, for `namesSomebodyElse`. */
   get patterns(): readonly RegExp[] {
     return this.#logins.tokens?.patterns ?? [];
@@ -58,7 +63,7 @@ export class Authenticator {
     if (token === undefined || token === '') {
       return this.#tokenless(listenerUser) ?? refuse('SKYPORT_AUTHENTICATION_FAILED');
     }
-    if (this.#peers && timingSafeEqual(this.#peers, digestOf(token))) return PEER;
+    if (this.isPeers(token)) return PEER;
     if (listenerUser !== undefined || tokens === undefined) return refuse('SKYPORT_AUTHENTICATION_NOT_CONFIGURED');
     return find(tokens.entries, token)?.principal ?? refuse('SKYPORT_AUTHENTICATION_FAILED');
   }

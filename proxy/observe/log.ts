@@ -130,6 +130,8 @@ export class Log {
       this.#line('debug', 'backend_line', { backend, stream, line: scrubText(line) }));
     this.#on(channels.storeState, ({ up, reason }) =>
       this.#line(up && reason === undefined ? 'info' : 'warn', up ? 'store_up' : 'store_down', { reason: reason === undefined ? undefined : scrubText(reason) }));
+    this.#on(channels.sessionTaken, ({ sessionId, from, to, direction }) =>
+      this.#line(direction === 'out' ? 'warn' : 'info', 'session_taken', { sessionId, from, to, direction }));
     this.#on(channels.instance, ({ instance, change }) => this.#line('warn', `instance_${change}`, { instance }));
     this.#on(channels.backendVersion, ({ backend, version, protocolVersion, nudge }) =>
       this.#line('info', 'backend_version', { backend, version, protocolVersion, nudge }));

@@ -118,12 +118,16 @@ export class Metrics {
     const reloads = book.counter('skyport_config_reloads_total', 'Reloads of the config; a `failed` one left the running config in force.', ['result']);
     const reloaded = book.gauge('skyport_config_last_reload_success_timestamp_seconds', 'When the config was last put in force, in Unix time: at the start or by a reload.');
     const successful = book.gauge('skyport_config_last_reload_successful', '0 while the file on disk has mistakes and an older config is in force.');
+    const taken = book.counter('skyport_sessions_taken_total', 'Sessions that changed their Skyport: `in` from another one, that was gone or did not use them, `out` to another one while this one had not let go of them: it had been taken for dead.', ['direction']);
+    const instances = book.counter('skyport_instance_changes_total', '`gone` other Skyports on the same store that went or were taken for dead, `lapsed` how often this one\'s own lease was over before it was renewed.', ['change']);
     const registry = book.counter('skyport_registry_errors_total', 'Operations on the registry that failed.', ['operation']);
     const faults = book.counter('skyport_state_faults_total', 'Calls of servers on sessions\' files that failed: `not_bound` and `ESTALE` a server that does not hold the session (any more) was refused, `EDQUOT` over `sessions.quota`, `EIO` the store failed.', ['code']);
     const bugs = book.counter('skyport_bugs_total', 'Errors that nothing in Skyport expected; the log has each of them. Should be 0.');
 
     for (const change of ['opened', 'closed']) links.inc({ change }, 0);
     for (const code of ['not_bound', 'ESTALE', 'EDQUOT', 'EIO']) faults.inc({ code }, 0);
+    for (const direction of ['in', 'out']) taken.inc({ direction }, 0);
+    for (const change of ['gone', 'lapsed']) instances.inc({ change }, 0);
     for (const result of ['success', 'failed']) reloads.inc({ result }, 0);
     successful.set(1);
     reloaded.set(Math.floor(Date.now() / 1000));
@@ -139,6 +143,8 @@ export class Metrics {
       reloads.inc({ result: 'failed' });
       successful.set(0);
     });
+    this.#on(channels.sessionTaken, ({ direction }) => taken.inc({ direction }));
+    this.#on(channels.instance, ({ change }) => instances.inc({ change }));
     this.#on(channels.registryError, ({ operation }) => registry.inc({ operation }));
     this.#on(channels.stateFault, ({ code }) => faults.inc({ code }));
     this.#on(channels.bug, () => bugs.inc());

@@ -19,6 +19,8 @@ export function snapshotMetrics(book: MetricBook, loopDelay: LoopDelay): (snapsh
   const bytes = book.counter('skyport_bytes_total', 'Bytes moved, framing included, by side (`client`, `backend`) and direction as Skyport sees it (`in` is received).', ['side', 'direction']);
   const frames = book.counter('skyport_frames_total', 'JSON-RPC messages moved, by side and direction.', ['side', 'direction']);
   const delay = book.gauge('skyport_event_loop_delay_seconds', 'How late the event loop ran since the scrape before this one; quantile 1 is the longest delay. Above 0.1 for long, the core is full: start another Skyport.', ['quantile']);
+  const others = book.gauge('skyport_others', 'Other Skyports on the same store, by the state of the way to them; `unknown` is one that does not say where it is.', ['state']);
+  const store = book.gauge('skyport_store_up', '0 while the store does not answer: new work is refused, running turns wait with what they have to store. Always 1 for the embedded store.');
   const backends = backendMetrics(book);
 
   return (snapshot) => {
@@ -35,6 +37,10 @@ export function snapshotMetrics(book: MetricBook, loopDelay: LoopDelay): (snapsh
     setTraffic(bytes, snapshot.bytes);
     setTraffic(frames, snapshot.frames);
     for (const { quantile, seconds } of loopDelay.take()) delay.set({ quantile: String(quantile) }, seconds);
+    others.reset();
+    for (const state of ['up', 'down', 'draining']) others.set({ state }, 0);
+    for (const { state } of snapshot.others ?? []) others.inc({ state });
+    store.set(snapshot.store?.up === false ? 0 : 1);
     backends(snapshot.backends);
   };
 }

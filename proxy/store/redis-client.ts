@@ -105,7 +105,7 @@ export class RedisClient {
         continue;
       }
       try {
-        const reply = await within(command(this.redis), left);
+        const reply = await within(command(this.redis), Math.min(left, this.settings.timeout));
         this.answered();
         return reply;
       } catch (error) {

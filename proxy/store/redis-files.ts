@@ -3,8 +3,10 @@
  * comes in after the fence, whichever process it is from. A write whose answer is lost is sent again
  * under the same number and carried out once.
  *
- * EIO of a write says that Redis was away for longer than `timeout`; the write may have been carried
- * out all the same. The quota of a session is exact. That of a user is counted beside the sessions (in a
+ * A server that cannot write tells its clients of an error and never ends the turn (measured, runtime
+ * 1.0.85), so writes wait for a Redis that is away, for `patience`. EIO of a write says that it was away for
+ * longer; the write may have been carried out all the same. The server then writes the same again, with what
+ * has come since: that is recognized, so nothing of it is there twice. The quota of a session is exact. That of a user is counted beside the sessions (in a
  * cluster they are in different places): it may be exceeded by what is written at the same time.
  */
 import { randomBytes } from 'node:crypto';
@@ -22,10 +24,12 @@ export interface RedisFilesSizes {
   readonly range: number;
   /** Bytes that one write may have. */
   readonly write: number;
+  /** Milliseconds that a server's write waits for Redis. */
+  readonly patience: number;
 }
 
 const MIB = 1024 * 1024;
-const SIZES: RedisFilesSizes = { piece: 128 * MIB, range: 2 * MIB, write: 128 * MIB };
+const SIZES: RedisFilesSizes = { piece: 128 * MIB, range: 2 * MIB, write: 128 * MIB, patience: 60_000 };
 
 /** Tries to read a file or tree that another process replaces again and again meanwhile. */
 const TRIES = 10;
@@ -38,14 +42,18 @@ export class RedisFiles implements SessionFiles {
   private readonly owners = new Map<string, string>();
   /** Stands for this process in a session's last write. */
   private readonly writer = randomBytes(9).toString('base64url');
+  private readonly sizes: RedisFilesSizes;
   private seq = 0;
+  /** By session: an append that may have been carried out or not. */
+  private readonly unsure = new Map<string, Unsure>();
   private closed = false;
 
   /**
    * @param client stays the caller's: it is not closed here
    * @param quotas asked at every write
    */
-  constructor(private readonly client: RedisClient, private readonly quotas: () => Quotas, private readonly sizes: RedisFilesSizes = SIZES) {
+  constructor(private readonly client: RedisClient, private readonly quotas: () => Quotas, sizes: Partial<RedisFilesSizes> = {}) {
+    this.sizes = { ...SIZES, ...sizes };
     this.scripts = Object.fromEntries(Object.entries(FILE_SCRIPTS).map(([name, lua]) =>
       [name, client.script(`files_${name}`, lua, 1, name === 'open')])) as Record<keyof typeof FILE_SCRIPTS, Script>;
     this.sums = new UserSums(client);
@@ -100,11 +108,14 @@ export class RedisFiles implements SessionFiles {
   }
 
   writeFile(lease: Lease, path: string, content: string): Promise<void> {
-    return this.inOrder([lease.sessionId], `write ${path}`, (deadline) => this.put('replace', lease, path, Buffer.from(content), deadline));
+    return this.writing(lease, `write ${path}`, (deadline) => this.put('replace', lease, path, Buffer.from(content), deadline));
   }
 
   appendFile(lease: Lease, path: string, content: string): Promise<void> {
-    return this.inOrder([lease.sessionId], `append to ${path}`, (deadline) => this.put('append', lease, path, Buffer.from(content), deadline));
+    return this.writing(lease, `append to ${path}`, async (deadline) => {
+      const added = this.newIn(lease, path, Buffer.from(content));
+      if (added.length > 0 || content === '') await this.put('append', lease, path, added, deadline);
+    });
   }
 
   mkdir(lease: Lease, path: string, recursive: boolean): Promise<void> {
@@ -210,7 +221,12 @@ export class RedisFiles implements SessionFiles {
     if (content.length > this.sizes.write) throw new FileFault('EDQUOT', `${path}: one write may have ${this.sizes.write} bytes`);
     const owner = user === undefined ? undefined : await this.ownerOf(lease.sessionId, deadline);
     const room = owner === undefined ? '' : Math.max(0, user! - await this.sums.of(owner, deadline));
-    const reply = await this.send(how, lease, [session ?? '', room, this.sizes.piece, content, ...namesOf(path)], deadline);
+    const args = [session ?? '', room, this.sizes.piece, content, ...namesOf(path)];
+    const seq = ++this.seq;
+    const reply = await this.send(how, lease, args, deadline, seq).catch((error: unknown) => {
+      if (how === 'append' && error instanceof StoreUnavailable && error.unsure) this.unsure.set(lease.sessionId, { lease, path, content, args, seq, settled: false });
+      throw error;
+    });
     if (reply[0] === 'EDQUOT') {
       throw new FileFault('EDQUOT', reply[1] === 'user' ? `${path}: the sessions of ${owner} may have ${user} bytes` : `${path}: a session may have ${session} bytes`);
     }
@@ -219,7 +235,7 @@ export class RedisFiles implements SessionFiles {
   }
 
   private change(how: 'mkdir' | 'rm' | 'rename', lease: Lease, what: string, args: () => (string | number)[]): Promise<void> {
-    return this.inOrder([lease.sessionId], what, async (deadline) => {
+    return this.writing(lease, what, async (deadline) => {
       const reply = await this.send(how, lease, args(), deadline);
       verify(reply[0], what);
       const owner = this.quotas().user === undefined || how === 'mkdir' ? undefined : await this.ownerOf(lease.sessionId, deadline);
@@ -227,11 +243,30 @@ export class RedisFiles implements SessionFiles {
     });
   }
 
-  /** The number is taken here, once for all tries: by it the script knows a write that it has seen. */
+  /** @param seq the same for all tries: by it the script knows a write that it has seen */
   private async send(
-    how: 'append' | 'replace' | 'mkdir' | 'rm' | 'rename', lease: Lease, args: readonly (string | number | Buffer)[], deadline?: number,
+    how: 'append' | 'replace' | 'mkdir' | 'rm' | 'rename', lease: Lease, args: readonly (string | number | Buffer)[], deadline?: number, seq = ++this.seq,
   ): Promise<WriteReply> {
-    return await this.scripts[how](this.keys(lease.sessionId), [lease.epoch, this.writer, ++this.seq, ...args], deadline) as WriteReply;
+    return await this.scripts[how](this.keys(lease.sessionId), [lease.epoch, this.writer, seq, ...args], deadline) as WriteReply;
+  }
+
+  /** Before anything else is written: an append that may have failed is carried out, unless it was then. */
+  private async settle({ sessionId }: Lease, deadline: number): Promise<void> {
+    const before = this.unsure.get(sessionId);
+    if (!before || before.settled) return;
+    const [code] = await this.send('append', before.lease, before.args, deadline, before.seq);
+    before.settled = true;
+    // It was not carried out, and never will be.
+    if (code !== 'OK') this.unsure.delete(sessionId);
+  }
+
+  /** The content of an append without what its server repeats, because it was told that it had failed. */
+  private newIn(lease: Lease, path: string, content: Buffer): Buffer {
+    const before = this.unsure.get(lease.sessionId);
+    if (before?.path !== path || before.lease.epoch !== lease.epoch) return content;
+    this.unsure.delete(lease.sessionId);
+    const repeated = content.subarray(0, before.content.length).equals(before.content);
+    return repeated ? content.subarray(before.content.length) : content;
   }
 
   private async ownerOf(sessionId: string, deadline?: number): Promise<string | undefined> {
@@ -250,14 +285,30 @@ export class RedisFiles implements SessionFiles {
     return [this.client.keyOf(sessionId, 'm')];
   }
 
+  private writing(lease: Lease, what: string, call: (deadline: number) => Promise<void>): Promise<void> {
+    return this.inOrder([lease.sessionId], what, async (deadline) => {
+      await this.settle(lease, deadline);
+      await call(deadline);
+    }, Math.max(this.sizes.patience, this.client.timeout));
+  }
+
   /** The time that a call waits for those before it counts too. */
-  private inOrder<T>(sessionIds: readonly string[], what: string, call: (deadline: number) => Promise<T>): Promise<T> {
+  private inOrder<T>(sessionIds: readonly string[], what: string, call: (deadline: number) => Promise<T>, patience = this.client.timeout): Promise<T> {
     if (this.closed) return Promise.reject(new FileFault('EIO', `${what}: the store is closed`));
-    const deadline = performance.now() + this.client.timeout;
+    const deadline = performance.now() + patience;
     return this.order.run(sessionIds, () => call(deadline)).catch((error: unknown) => {
       throw error instanceof StoreUnavailable ? new FileFault('EIO', `${what}: ${error.message}`) : error;
     });
   }
+}
+
+interface Unsure {
+  readonly lease: Lease;
+  readonly path: string;
+  readonly content: Buffer;
+  readonly args: readonly (string | number | Buffer)[];
+  readonly seq: number;
+  settled: boolean;
 }
 
 type OpenReply = [code: Buffer, inode: Buffer, pieces: number[], content?: Buffer];

@@ -67,10 +67,11 @@ export abstract class Connection implements Transport, Flushable {
   }
 
   listen(events: TransportEvents): void {
+    const first = this.events === undefined;
     this.events = events;
     if (this.finished) setImmediate(() => this.tellClosed());
     else if (this.state === 'open') {
-      this.attach();
+      if (first) this.attach();
       this.setReading(!this.paused);
     }
   }

@@ -57,7 +57,7 @@ export interface Transport {
   /** Largest message that is accepted, in bytes; counts from the next message on. */
   maxFrame: number;
 
-  /** Begins to read. Called once. */
+  /** Begins to read; called again, another one is told from then on. */
   listen(events: TransportEvents): void;
   /**
    * Sends a frame at the end of this turn of the event loop, together with whatever else is sent to

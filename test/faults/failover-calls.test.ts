@@ -76,6 +76,8 @@ describe('a CLI server that is killed', () => {
     const heard = [new Recording(first), new Recording(second)];
     await first.send('one [[hold:out]]');
     await site.model.asked('one');
+    // Each has its own link; what one of them was not sent before the end is not repeated to it.
+    for (const each of heard) await each.until('assistant.turn_start');
     await killServerOf(site, first);
     site.model.release('out');
     for (const each of heard) {

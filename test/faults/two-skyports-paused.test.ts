@@ -57,5 +57,12 @@ describe('a Skyport that wakes up after its lease', () => {
     ];
     expect(await story(bob)).toEqual(stored);
     expect(await story(alice)).toEqual(stored);
+    // Its own server had the session as it was when all that began.
+    for (const session of [alice, bob]) await session.disconnect();
+    const back = await one.client('alice').resumeSession(alice.sessionId, one.session());
+    expect((await one.sessions()).map(({ holder }) => holder)).toEqual([undefined]);
+    expect((await turn(back, 'at home')).text).toBe('answer 4: at home');
+    expect(shown(one, 'at home')).toEqual(['remember the heron', '[[hold:long]] from alice', 'and now', 'at home']);
+    expect(await story(back)).toEqual([...stored, 'user: at home', 'assistant: answer 4: at home']);
   });
 });

@@ -69,6 +69,8 @@ describe('a Skyport that is killed', () => {
     const seen = new Recording(bob);
     await alice.send('[[hold:never]] from alice');
     await one.model.asked('from alice');
+    // Who has not heard of it cannot go on with it.
+    await seen.until('user.message');
     const sent = bob.send('from bob');
     await seen.until('session.custom_notification');
     await one.skyport.kill9();

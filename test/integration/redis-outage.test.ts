@@ -28,7 +28,7 @@ async function failure(call: Promise<unknown>): Promise<Error> {
 }
 
 function filesOn(client: RedisClient): RedisFiles {
-  return new RedisFiles(client, () => ({ session: undefined, user: undefined }));
+  return new RedisFiles(client, () => ({ session: undefined, user: undefined }), { patience: 0 });
 }
 
 describe('when Redis was killed', () => {
@@ -111,6 +111,30 @@ describe('when Redis is stopped', () => {
     await until(() => files.appendFile(LEASE, '/f', 'c').then(() => true, () => false));
     await until(async () => await files.readFile('s1', '/f').catch(() => '') !== '');
     expect(await files.readFile('s1', '/f')).toMatch(/^ab?c+$/);
+  });
+
+  it('an append that was given up, and that its server repeats with what has come since, is there once and in its order', async () => {
+    const files = filesOn(await clientOf(server, scope, { timeout: 400 }));
+    await files.fence('s1', 1, 'alice');
+    server.pause();
+    await failure(files.appendFile(LEASE, '/f', 'one\n'));
+    await failure(files.appendFile(LEASE, '/f', 'one\ntwo\n'));
+    server.resume();
+    await until(() => files.writeFile(LEASE, '/other', 'x').then(() => true, () => false));
+    await files.appendFile(LEASE, '/f', 'one\ntwo\nthree\n');
+    await files.appendFile(LEASE, '/f', 'one\n');
+    expect(await files.readFile('s1', '/f')).toBe('one\ntwo\nthree\none\n');
+  });
+
+  it('a write that has the patience waits for it', async () => {
+    const files = new RedisFiles(await clientOf(server, scope, { timeout: 300 }), () => ({ session: undefined, user: undefined }), { patience: 20_000 });
+    await files.fence('s1', 1, 'alice');
+    server.pause();
+    const writing = files.appendFile(LEASE, '/f', 'x');
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    server.resume();
+    await writing;
+    expect(await files.readFile('s1', '/f')).toBe('x');
   });
 
   it('a write that was under way is refused when the session was fenced before it goes on', async () => {
