@@ -170,6 +170,11 @@ export class Backend {
     this.stale.add(sessionId);
   }
 
+  /** Whether a session that has been elsewhere may be given to it now. */
+  mayTake(sessionId: string): boolean {
+    return this.left.mayTake(sessionId);
+  }
+
   /** A call of Skyport's own on the control link, which is there as long as the backend is up. */
   async ask(method: string, params: object, deadlineMs: number): Promise<Answer | Refusal> {
     return this.control?.usable ? this.control.call(method, params, deadlineMs) : refuse('SKYPORT_BACKEND_UNAVAILABLE');
@@ -251,9 +256,7 @@ export class Backend {
   private async checkLeft(): Promise<Failure | undefined> {
     if (!this.files || this.health.state === 'up') return undefined;
     const count = await this.left.check();
-    // The answers of one whose link broke meanwhile say nothing; the next probe begins anew.
-    if (!this.control?.usable) return { reason: 'its control link was lost', gone: false };
-    return count === 0 ? undefined : { reason: `the CLI server still has ${count} sessions loaded from before its links were lost`, gone: false };
+    return count === 0 ? undefined : { reason: `the CLI server may still have ${count} sessions loaded from before its links were lost`, gone: false };
   }
 
   private get heardAt(): number {
@@ -279,6 +282,8 @@ export class Backend {
   private async connectControl(address: Address): Promise<Failure | 'superseded' | undefined> {
     const opened = await this.dial(PLAIN, false);
     if ('kind' in opened) {
+      // Nobody listens: the process is gone, and with it all that it had.
+      if (opened.kind === 'network' && opened.refusedByPeer) this.left.clear();
       return opened.kind === 'answer'
         ? { reason: `connect: ${opened.message}`, gone: false }
         : { reason: opened.reason, gone: opened.refusedByPeer };

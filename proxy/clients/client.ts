@@ -20,6 +20,7 @@ import { scan, type Scan } from '../wire/scan.js';
 import type { CloseCause, Transport } from '../wire/transport.js';
 import type { Ask } from './ask.js';
 import { Handshake } from './handshake.js';
+import { passAnswer } from './questions.js';
 import { dispatch } from './requests.js';
 import type { Services } from './services.js';
 import type { Behalf } from './peers.js';
@@ -325,7 +326,7 @@ export class Client implements SessionClient {
     const request = this.serverRequests.get(id);
     if (!request) return;
     this.serverRequests.delete(id);
-    (request.link as Link).answer(frame, scanned.idStart, scanned.idEnd, request.idToken);
+    passAnswer(request, frame, scanned);
   }
 
   /** A request that still waits in Skyport can be cancelled; one that was passed on cannot. */

@@ -69,9 +69,10 @@ function choose(services: Services, session: Session, own: Backend | undefined, 
   for (;;) {
     const other = pool.place({ user: session.owner, sessionId: session.id }, except);
     if (isRefusal(other)) break;
+    except.add(other.name);
+    if (!other.mayTake(session.id)) continue;
     if (places.room(other.name, session)) return other;
     full ??= other;
-    except.add(other.name);
   }
   if (mine ?? full) return mine ?? full;
   // It drains, and nothing else could take the session; unless it is to be empty for a restart.

@@ -133,7 +133,7 @@ export class Mover {
   private async take(session: Session, target: Backend): Promise<boolean> {
     let bound = false;
     const bind = async (): Promise<void> => {
-      bound = target.eligible && !(await rebind(this.services, session, target.name));
+      bound = target.eligible && target.mayTake(session.id) && !(await rebind(this.services, session, target.name));
     };
     if (session.resident) return (await this.unload(session, 'move', bind)) && bound;
     // Whoever is about to load it has taken his place in this line, or finds it bound anew.

@@ -42,6 +42,8 @@ function send(ask: Ask, session: Session): void {
   const { client } = ask;
   const absent = session.dozing ?? session.recovering;
   if (absent) {
+    // Nobody wants a turn completed that its client ends meanwhile.
+    if (session.recovering && ask.spec.name === 'session.abort') session.journal?.abort();
     ask.keep();
     void absent.then(() => send(ask, session));
     return;

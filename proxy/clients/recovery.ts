@@ -10,6 +10,7 @@
  * Its clients hear nothing of that; calls that they make meanwhile wait. When it cannot be done they
  * get the error and the end of the turn.
  */
+import { randomUUID } from 'node:crypto';
 import { setImmediate as afterwards } from 'node:timers/promises';
 import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import { channels } from '../channels.js';
@@ -17,7 +18,7 @@ import type { SessionLink } from '../sessions/attachment.js';
 import type { Answered } from '../sessions/journal.js';
 import type { Send } from '../sessions/sends.js';
 import type { Session } from '../sessions/session.js';
-import { messagesIn } from '../state/history.js';
+import { messagesIn, readHistory, unheardIn, type HistoryEvent } from '../state/history.js';
 import * as repair from '../state/repair.js';
 import { openCalls, roundOf, tailOf, type Tail, type TurnKind } from '../state/tail.js';
 import { FileFault, type SessionFiles } from '../store/session-files.js';
@@ -123,6 +124,8 @@ export class Recovery {
     const { epoch } = session;
     const backend = await home(this.services, session, tried);
     if (isRefusal(backend)) return backend;
+    // What it has of the session it may store, as long as the old lease is in force.
+    if (session.epoch === epoch && !session.foreign) await backend.hasUnloaded(session.id);
     return session.epoch === epoch && !session.foreign ? rebind(this.services, session, backend.name) : undefined;
   }
 
@@ -154,25 +157,37 @@ export class Recovery {
   private async repair(session: Session): Promise<Work | undefined> {
     const journal = session.journal!;
     const text = await this.read(session);
+    // With a server that is killed, what its connections had yet to deliver may be lost, and stored all the same.
+    tellAll(session, unheardIn(readHistory(text).events, journal.recent).map((event) => JSON.stringify(event)));
     let history = repair.completed(text, (known, prompted) => journal.missing(known, prompted));
     const { lost, claimed } = journal.sends.settle(messagesIn(history.events));
     const unsure = this.unsure.get(session);
-    if (unsure && unsure.messageId === undefined) lost.unshift(unsure);
+    if (unsure && unsure.messageId === undefined) lost.push(unsure);
+    lost.sort((a, b) => a.order - b.order);
     const tail = tailOf(history.events, journal);
     const aborted = journal.aborting && tail.kind !== 'complete' && tail.kind !== 'none';
     if (!aborted) history = repair.withoutAnswers(history, tail.again);
     const added = repair.linesAfter(history, aborted ? abortion(history) : additions(tail));
-    if (!(await this.store(session, text, repair.extended(history, added)))) return undefined;
+    const handed = aborted ? [] : this.handOver(session, tail, repair.extended(history, added));
+    if (!(await this.store(session, text, repair.extended(history, [...added, ...handed])))) return undefined;
     tellAll(session, added);
     // A permission of a sub-agent is not the history's to end, but its client waits for somebody to answer it.
     if (!aborted) tellAll(session, repair.linesAfter(history, tail.voided.map(repair.withdrawal)));
+    for (const line of handed) hide(session, JSON.parse(line) as HistoryEvent);
     session.prompts.keep(aborted ? [] : [...tail.waiting, ...tail.again]);
-    const kind = aborted ? 'complete' : tail.kind;
-    session.heard = heardOf(kind, tail);
+    const kind = aborted ? 'complete' : handed.length > 0 ? 'prompt' : tail.kind;
+    session.heard = { ...heardOf(kind, tail), requests: session.question?.requestId === undefined ? [] : [session.question.requestId] };
     if (tail.begun) journal.ghosts.expect('assistant.turn_start');
     for (const call of session.heard.calls) journal.ghosts.expect('tool.execution_start', call);
     const answers = aborted ? [] : tail.again.flatMap((requestId) => journal.answer(requestId) ?? []);
     return { kind, lost, answers, claimed };
+  }
+
+  /** The question to the user that a client has open goes on being open: the lines that say so to the next server. */
+  private handOver({ id, question }: Session, { questions: [call] }: Tail, history: repair.Repaired): string[] {
+    if (!question || !call) return [];
+    question.requestId = randomUUID();
+    return repair.linesAfter(history, [repair.handedOver(call, id, question.requestId)]);
   }
 
   /**
@@ -251,11 +266,19 @@ function heardOf(kind: TurnKind, { begun, waiting, again, started }: Tail): { ty
   return { types, calls: waiting.length + again.length > 0 ? started : [] };
 }
 
+/** Nobody hears of it, and nobody reads it. */
+function hide(session: Session, { id }: HistoryEvent): void {
+  session.hidden.add(id);
+  session.journal?.told(id);
+}
+
 function tellAll(session: Session, lines: readonly string[]): void {
   for (const line of lines) {
+    const { id, type } = JSON.parse(line) as HistoryEvent;
     const text = eventText(session.id, line);
     for (const attachment of session.attachments) attachment.tell(text);
-    session.prompts.see((JSON.parse(line) as { type: string }).type, frameOf(text));
+    session.prompts.see(type, frameOf(text));
+    session.journal?.told(id);
   }
 }
 

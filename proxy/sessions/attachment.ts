@@ -148,6 +148,7 @@ export class Attachment {
       return;
     }
     const request: ServerRequest = { attachment: this, link, idToken, body };
+    if (peek.method === 'userInput.request') this.session.question = { request };
     if (this.client && this.state !== 'detaching' && this.state !== 'dozing') this.client.ask(request);
     // A hook may be what keeps a tool from running: while a turn is held, its questions wait.
     else if (this.state === 'held') this.unanswered.push(request);
@@ -161,7 +162,7 @@ export class Attachment {
    */
   vanished(now: number, lingerMs: number, unanswered: readonly ServerRequest[]): void {
     this.client = undefined;
-    this.unanswered.push(...unanswered.filter(({ link }) => link.open));
+    this.unanswered.push(...unanswered.filter((request) => this.canAnswer(request)));
     // Without its server it is held as soon as it has another one (holdAgain).
     const attached = this.state === 'attached' || (this.session.recovering !== undefined && this.recipe !== undefined && this.state !== 'detaching');
     if (attached && this.session.turn.open && lingerMs > 0 && !this.attended) {
@@ -172,6 +173,11 @@ export class Attachment {
       return;
     }
     void this.release();
+  }
+
+  /** What a server asked dies with it, but for the question to the user, which the next one takes over. */
+  private canAnswer(request: ServerRequest): boolean {
+    return request.link.open || this.session.question?.request === request;
   }
 
   /**
@@ -280,7 +286,10 @@ export class Attachment {
     this.leaveMissed();
     const shared = this.session.attachments.some((a) => a !== this && a.live);
     // A call that waits on the link may be waiting for these.
-    for (const { idToken } of this.unanswered.splice(0)) link.refuseRequest(idToken, refuse('SKYPORT_CLIENT_GONE'));
+    for (const request of this.unanswered.splice(0)) {
+      if (request.link.open) link.refuseRequest(request.idToken, refuse('SKYPORT_CLIENT_GONE'));
+      else this.session.refuseQuestion(request);
+    }
     // It would wait for answers that nobody gives: as without the readers, it ends with who it ran for.
     if (shared && this.session.turn.open && !this.attended) void link.call('session.abort', { sessionId: this.session.id }, DETACH_DEADLINE);
     if (shared && link.attached === 1) {
@@ -324,8 +333,7 @@ export class Attachment {
     const inTurn = this.session.turn.open && (this.state === 'attached' || this.state === 'held' || (this.state === 'attaching' && again));
     const last = !this.session.attachments.some((a) => a !== this && a.live);
     this.leaveLink();
-    // What a server asked dies with it.
-    this.unanswered = [];
+    this.unanswered = this.unanswered.filter((request) => this.canAnswer(request));
     if (this.state === 'gone') return;
     if (again) this.state = 'lost';
     const goesOn = inTurn && again && this.session.interrupted();

@@ -36,16 +36,20 @@ export class Ghosts {
     this.expected.clear();
   }
 
-  /** Looks at an event of the server. @returns whether it is one of them */
+  /** Looks at an event that a server has sent. @returns whether it is one of them */
   meet(event: Line): boolean {
-    const { id, parentId } = event;
+    const { id } = event;
     if (typeof id !== 'string') return false;
-    if (!this.parents.has(id) && !this.expected.meet(event)) return false;
-    // What is stored may have another parent than what was sent: a repeated system message is only sent.
-    const parent = typeof parentId === 'string' ? (this.parents.get(parentId) ?? parentId) : null;
-    this.parents.set(id, parent);
-    if (this.parents.size > REMEMBERED) this.parents.delete(this.parents.keys().next().value!);
+    // It may have been stored before its message came.
+    if (this.parents.has(id)) return true;
+    if (!this.expected.meet(event)) return false;
+    this.note(id, event.parentId);
     return true;
+  }
+
+  private note(id: string, parentId: unknown): void {
+    this.parents.set(id, typeof parentId === 'string' ? (this.parents.get(parentId) ?? parentId) : null);
+    if (this.parents.size > REMEMBERED) this.parents.delete(this.parents.keys().next().value!);
   }
 
   /** What of these lines goes into the history; the very text when none of them is concerned. */
@@ -67,7 +71,11 @@ export class Ghosts {
     } catch {
       return line;
     }
-    if (this.meet(event)) return undefined;
+    if (this.meet(event)) {
+      // What is stored may have another parent than what was sent: a repeated system message is only sent.
+      this.note(event.id as string, event.parentId);
+      return undefined;
+    }
     const parent = typeof event.parentId === 'string' ? this.parents.get(event.parentId) : undefined;
     return parent === undefined ? line : line.replace(`"parentId":"${String(event.parentId)}"`, `"parentId":${JSON.stringify(parent)}`);
   }

@@ -17,6 +17,8 @@ export interface Heard {
   readonly types: readonly string[];
   /** Ids of tool calls that may be begun again. */
   readonly calls: readonly string[];
+  /** Ids of requests that only Skyport and the server know of. */
+  readonly requests?: readonly string[];
 }
 
 export class Hush {
@@ -28,6 +30,7 @@ export class Hush {
     for (const type of OF_A_LOAD) this.repeats.expect(type);
     for (const type of heard.types) this.repeats.expect(type);
     for (const call of heard.calls) this.repeats.expect('tool.execution_start', call);
+    for (const request of heard.requests ?? []) this.repeats.expect('external_tool.completed', request);
     this.repeats.expect('hook.start', START_OF_A_LOAD);
     this.loaded = true;
   }

@@ -92,12 +92,17 @@ export class Journal {
     if (!event || this.unsaved.has(event.line.id)) return undefined;
     const { line, data } = event;
     if (this.ghosts.meet({ ...line, data })) return line.id;
-    this.recent.push(line.id);
-    if (this.recent.length > RECENT) this.recent.shift();
+    this.told(line.id);
     this.keep(line);
     if (type === 'user.message') this.sends.seen(data?.['messageId'], data?.['content']);
     if (type === 'user.message' || type === 'assistant.turn_start') this.rested = false;
     return undefined;
+  }
+
+  /** The session's clients have heard of an event that is, or will be, stored. */
+  told(id: string): void {
+    this.recent.push(id);
+    if (this.recent.length > RECENT) this.recent.shift();
   }
 
   /** The server has appended this to the history. */

@@ -57,10 +57,12 @@ export class Repeats {
 
 /** A tool's call by its id, a hook by its kind and why it is called, its end by its own id. */
 function aboutOf({ type, data }: Repeated): string {
-  const { toolCallId, hookType, hookInvocationId, input } = (data ?? {}) as Record<string, unknown>;
+  const { toolCallId, requestId, hookType, hookInvocationId, input } = (data ?? {}) as Record<string, unknown>;
   switch (type) {
     case 'tool.execution_start':
       return String(toolCallId);
+    case 'external_tool.completed':
+      return String(requestId);
     case 'hook.start':
       return `${String(hookType)} ${String((input as { source?: unknown } | undefined)?.source)}`;
     case 'hook.end':

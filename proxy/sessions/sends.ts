@@ -12,6 +12,8 @@ export interface Send {
   messageId: string | undefined;
   /** A server is being given it. */
   underWay: boolean;
+  /** Counts all that clients have sent. */
+  readonly order: number;
   /** Messages that had been seen to begin when it was passed on. */
   since: number;
 }
@@ -31,10 +33,11 @@ export class Sends {
   private open: Send[] = [];
   private begun: Begun[] = [];
   private count = 0;
+  private orders = 0;
 
   /** One is passed on. Gives what `accepted` and `refused` want back. */
   sent(method: string, params: Record<string, unknown>): Send {
-    const send: Send = { method, params, messageId: undefined, underWay: true, since: this.count };
+    const send: Send = { method, params, messageId: undefined, underWay: true, order: ++this.orders, since: this.count };
     this.open.push(send);
     return send;
   }
@@ -90,7 +93,7 @@ export class Sends {
     this.begun = [];
     // Of those without an answer their callers take care.
     this.open = this.open.filter(({ messageId }) => messageId !== undefined && !begun.includes(messageId));
-    return { lost: [...this.open], claimed: own !== undefined };
+    return { lost: [...this.open].sort((a, b) => a.order - b.order), claimed: own !== undefined };
   }
 
   clear(): void {

@@ -3,7 +3,7 @@
  */
 import type { Frame } from '../wire/frame.js';
 import type { SessionRecord, Shares } from '../store/registry.js';
-import type { Attachment, SessionLink } from './attachment.js';
+import type { Attachment, ServerRequest, SessionLink } from './attachment.js';
 import { Amendments } from './amendments.js';
 import type { Heard } from './hush.js';
 import { HiddenEvents } from './hidden-events.js';
@@ -36,6 +36,9 @@ export interface SessionEvents {
 }
 
 
+/** Milliseconds a server has to take an answer. */
+const DEADLINE = 30_000;
+
 export class Session {
   readonly id: string;
   readonly owner: string;
@@ -65,6 +68,8 @@ export class Session {
   recovering: Promise<boolean> | undefined;
   /** What its clients have had already of the turn that is being taken up. */
   heard: Heard | undefined;
+  /** What the agent has asked the user by a request of its server; once that is gone, the id that the next server knows it by. */
+  question: { readonly request: ServerRequest; requestId?: string } | undefined;
   /** The server has said in this turn that it cannot store it: the end of the turn will not be told. */
   private unstorable = false;
   /** The agent has said that it rests. */
@@ -186,6 +191,14 @@ export class Session {
     return this.turn.open && this.journal !== undefined && this.events.interrupted?.(this) === true;
   }
 
+  /** Nobody will answer the question to the user, which the next server has taken over. */
+  refuseQuestion(request: ServerRequest): void {
+    const { requestId } = this.question?.request === request ? this.question : {};
+    if (requestId === undefined) return;
+    this.question = undefined;
+    void this.primary?.link?.call('session.tools.handlePendingToolCall', { sessionId: this.id, requestId, error: 'User is unable to respond' }, DEADLINE);
+  }
+
   /** Another Skyport says what has become of it. */
   told(record: SessionRecord): void {
     this.backend = record.backend;
@@ -269,6 +282,7 @@ export class Session {
   }
 
   private turnClosed(outcome: TurnOutcome, durationMs: number): void {
+    this.question = undefined;
     this.usedAt = Date.now();
     if (outcome !== 'backend_lost') this.budget.restore();
     this.events.turnEnded(this, outcome, durationMs);

@@ -45,3 +45,13 @@ function eventIn(line: string): HistoryEvent | undefined {
 export function messagesIn(events: readonly HistoryEvent[]): string[] {
   return events.flatMap(({ type, data }) => (type === 'user.message' && typeof data['messageId'] === 'string' ? [data['messageId']] : []));
 }
+
+/**
+ * The events after the last one that was heard. Nothing, where the history has none of those.
+ * @param heard ids of the last events that were
+ */
+export function unheardIn(events: readonly HistoryEvent[], heard: readonly string[]): readonly HistoryEvent[] {
+  const known = new Set(heard);
+  const last = events.findLastIndex(({ id }) => known.has(id));
+  return last < 0 ? [] : events.slice(last + 1);
+}

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readHistory, type HistoryEvent } from './history.js';
-import type { OpenCall, OpenPrompt } from './tail.js';
+import type { OpenCall, OpenPrompt, OpenQuestion } from './tail.js';
 
 export interface Repaired {
   readonly events: readonly HistoryEvent[];
@@ -101,6 +101,11 @@ export function interruption({ toolCallId, agentId }: OpenCall): Addition {
 /** Nobody waits for the answer to this permission any more. */
 export function withdrawal({ requestId, toolCallId }: OpenPrompt): Addition {
   return { type: 'permission.completed', data: { requestId, toolCallId, result: { kind: 'cancelled', reason: 'Session resumed' } } };
+}
+
+/** Hands a call of `ask_user` to the next server as one of a client's tool, whose result may still come. */
+export function handedOver(call: OpenQuestion, sessionId: string, requestId: string): Addition {
+  return { type: 'external_tool.requested', data: { requestId, sessionId, toolCallId: call.toolCallId, toolName: 'ask_user', arguments: call.arguments } };
 }
 
 export function turnEnd(turnId: string): Addition {

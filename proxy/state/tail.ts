@@ -21,6 +21,12 @@ export interface OpenCall {
   readonly agentId?: string;
 }
 
+/** A call of `ask_user`. */
+export interface OpenQuestion {
+  readonly toolCallId: string;
+  readonly arguments: unknown;
+}
+
 /** A prompt of the history. */
 export interface OpenPrompt {
   readonly requestId: string;
@@ -37,6 +43,8 @@ export interface Tail {
   readonly waiting: readonly string[];
   /** Permissions that a sub-agent has asked for: it is gone, and nobody waits for the answer. */
   readonly voided: readonly OpenPrompt[];
+  /** Questions to the user, which a server has put by a request of its own. */
+  readonly questions: readonly OpenQuestion[];
   /** Calls of which a server has told already; it tells of one again that it permits after a move. */
   readonly started: readonly string[];
   /** The end of the turn is all that is missing: the id of its last round. */
@@ -56,7 +64,7 @@ export interface Known {
 const NOTHING_KNOWN: Known = { answerTo: () => undefined, rested: false };
 
 const NOTHING: Tail = {
-  kind: 'none', interrupted: [], again: [], waiting: [], voided: [], started: [], unended: undefined, begun: false,
+  kind: 'none', interrupted: [], again: [], waiting: [], voided: [], questions: [], started: [], unended: undefined, begun: false,
 };
 
 /** @param events of the whole history, in order */
@@ -127,8 +135,7 @@ function wasRejected(turn: readonly HistoryEvent[]): boolean {
   return round.some(({ type, data }) => type === 'tool.execution_complete' && (data['error'] as { code?: unknown } | undefined)?.code === 'rejected');
 }
 
-interface StartedCall {
-  readonly toolCallId: string;
+interface StartedCall extends OpenQuestion {
   readonly tool: unknown;
 }
 
@@ -137,7 +144,7 @@ function callsIn(events: readonly HistoryEvent[]): StartedCall[] {
   const open = new Map<string, StartedCall>();
   for (const { type, data } of events) {
     const toolCallId = String(data['toolCallId']);
-    if (type === 'tool.execution_start') open.set(toolCallId, { toolCallId, tool: data['toolName'] });
+    if (type === 'tool.execution_start') open.set(toolCallId, { toolCallId, tool: data['toolName'], arguments: data['arguments'] });
     else if (type === 'tool.execution_complete') open.delete(toolCallId);
   }
   return [...open.values()];
@@ -155,8 +162,8 @@ function openCallsOfAgents(events: readonly HistoryEvent[]): OpenCall[] {
   return [...open.values()];
 }
 
-/** Asks its client by a request of the server's own, which died with it: a server says by itself that it was interrupted. */
-const ASKS_ITSELF: ReadonlySet<unknown> = new Set(['ask_user']);
+/** Asks its client by a request of the server's own, which died with it: left alone, the next server says that it was interrupted. */
+const ASKS = 'ask_user';
 
 interface Prompt {
   /** A tool of the client, or else a permission. */
@@ -181,7 +188,7 @@ class Calls {
     for (const { type, data } of turn) this.see(type, data);
   }
 
-  sort(known: Known): Pick<Tail, 'interrupted' | 'again' | 'waiting' | 'voided' | 'started'> {
+  sort(known: Known): Pick<Tail, 'interrupted' | 'again' | 'waiting' | 'voided' | 'questions' | 'started'> {
     const interrupted: OpenCall[] = [];
     const again: string[] = [];
     const waiting: string[] = [];
@@ -200,10 +207,10 @@ class Calls {
       else if (fate === 'again') again.push(requestId);
       else if (toolCallId !== undefined) interrupted.push({ toolCallId });
     }
-    for (const { toolCallId, tool } of this.open) {
-      if (!spoken.has(toolCallId) && !this.agents.has(toolCallId) && !ASKS_ITSELF.has(tool)) interrupted.push({ toolCallId });
-    }
-    return { interrupted: once(interrupted), again, waiting, voided, started: this.open.map(({ toolCallId }) => toolCallId) };
+    const alone = this.open.filter(({ toolCallId }) => !spoken.has(toolCallId) && !this.agents.has(toolCallId));
+    for (const { toolCallId, tool } of alone) if (tool !== ASKS) interrupted.push({ toolCallId });
+    const questions = alone.filter(({ tool }) => tool === ASKS).map(({ toolCallId, arguments: given }) => ({ toolCallId, arguments: given }));
+    return { interrupted: once(interrupted), again, waiting, voided, questions, started: this.open.map(({ toolCallId }) => toolCallId) };
   }
 
   /** A permission is of no matter any more once its call was handed to the client. */

@@ -26,6 +26,23 @@ describe('a CLI server that is killed', () => {
     expect((await session.getEvents()).filter(({ type }) => type === 'user.message')).toHaveLength(4);
   });
 
+  it('right after the client has ended the turn: nobody completes it, nor what waited behind it', async () => {
+    const { site, client } = await start();
+    const session = await client.createSession(site.session());
+    const heard = new Recording(session);
+    await session.send('one [[hold:never]]');
+    await site.model.asked('one');
+    await session.send('queued');
+    const index = await serverOf(site, session);
+    await session.abort();
+    void site.servers[index]!.kill9();
+    await heard.until('session.idle');
+    expect((await turn(session, 'two')).text).toBe('answer 2: two');
+    expect(site.model.about('one')).toHaveLength(1);
+    expect(site.model.about('queued')).toHaveLength(0);
+    expect((await stored(session)).filter((type) => type === 'abort')).toHaveLength(1);
+  });
+
   it('when a turn is all but told to be over: the client hears the end, and the model is asked nothing more', async () => {
     const { site, client } = await start();
     const session = await client.createSession(site.session());

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { gate, killServerOf, startPair, stored } from '../support/failover.js';
 import { scopeOfEachTest } from '../support/scope.js';
 import { Recording, turn } from '../support/sdk.js';
+import { Site } from '../support/site.js';
 
 const scope = scopeOfEachTest();
 const start = () => startPair(scope);
@@ -129,22 +130,29 @@ describe('a CLI server that is killed', () => {
     expect((await turn(session, 'go on')).text).toBe('answer 2: go on');
   });
 
-  it('while it asks the user something: the model is told that it was interrupted', async () => {
-    const { site, client } = await start();
-    const asked = gate();
-    const session = await client.createSession(site.session({
+  it('while it asks the user something: the answer counts, also when the next one dies, too', async () => {
+    const site = await Site.start(scope, { servers: 3, config: { sessions: { state: 'skyport' } } });
+    const reply = gate();
+    let asked = 0;
+    const session = await site.client().createSession(site.session({
       onUserInputRequest: async () => {
-        await asked.opened;
+        asked++;
+        await reply.opened;
         return { answer: 'blue', wasFreeform: false };
       },
     }));
     const heard = new Recording(session);
     await session.send('[[tool:ask_user {"question":"Which colour?","choices":["red","blue"]}]]');
     await heard.until('user_input.requested');
-    await killServerOf(site, session);
+    for (let times = 1; times <= 2; times++) {
+      await killServerOf(site, session);
+      await site.skyport.logged((line) => line.event === 'turn_recovered' && line['epoch'] === times + 1);
+    }
+    reply.open();
     await heard.until('session.idle');
-    expect(heard.text).toContain('interrupted');
-    asked.open();
+    expect(heard.text).toBe('tools said: User selected: blue');
+    expect(asked).toBe(1);
+    expect(heard.events.filter(({ type }) => type.startsWith('external_tool'))).toEqual([]);
     expect((await turn(session, 'go on')).text).toBe('answer 2: go on');
   });
 

@@ -82,6 +82,16 @@ describe('at the Skyport that has not got a session in use', () => {
     for (const bob of [atOne, atTwo]) await expect(bob.send('still here?')).rejects.toThrow(/Session not found/);
   });
 
+  it('it is used also while its own Skyport takes no more clients', async () => {
+    const { sites: [one, two] } = await startTwo(scope, { config: { limits: { clients: 1 } } });
+    const alice = await one.client().createSession(one.session());
+    await turn(alice, 'remember the heron');
+    await shareWithBob(one, alice);
+    const bob = await two.client('bob').resumeSession(alice.sessionId, two.session());
+    expect((await turn(bob, 'and now')).text).toBe('answer 2: and now');
+    await expect(one.client('bob').start()).rejects.toThrow(/too many clients/i);
+  });
+
   it('its owner\'s clients hear of what becomes of it, once', async () => {
     const { sites: [one, two] } = await startTwo(scope);
     const wire = await two.wire();

@@ -19,6 +19,7 @@ interface Place {
   removed: boolean;
   restarting: boolean;
   readonly eligible: boolean;
+  mayTake(): boolean;
   readonly up: boolean;
   readonly links: { has(link: unknown): boolean };
 }
@@ -35,6 +36,7 @@ function place(name: string, mine: Set<unknown>): Place {
   return {
     name, draining: false, removed: false, restarting: false, up: true,
     get eligible() { return !this.draining && !this.removed && !this.restarting; },
+    mayTake: () => true,
     links: { has: (one) => mine.has(one) },
   };
 }
