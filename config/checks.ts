@@ -112,8 +112,9 @@ function somethingToRouteTo(file: Checked): Problem[] {
   const count = file.orDefault(['fleet', 'count']);
   const backendsGiven = file.orDefault(['backends']);
   const none = Array.isArray(backendsGiven) && backendsGiven.length === 0;
+  if (file.orDefault(['fleet', 'isolation']) === 'per_user') return [];
   if (none && (count === 0 || count === undefined)) {
-    return [file.error([], 'there is nothing to route to', { allowed: 'at least one entry in backends, or a fleet.count of at least 1' })];
+    return [file.error([], 'there is nothing to route to', { allowed: 'at least one entry in backends, a fleet.count of at least 1, or fleet.isolation: per_user' })];
   }
   const fleet = file.at(['fleet']);
   if (typeof fleet === 'object' && fleet !== null && file.at(['fleet', 'count']) === undefined) {

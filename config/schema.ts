@@ -53,16 +53,70 @@ const backend = z.strictObject({
 const backends = z.array(backend).prefault([])
   .describe('CLI servers that somebody else runs. One that is taken out of the file is drained.');
 
+const command = () => z.array(z.string().min(1)).min(1).optional().meta({ 'x-secret': true });
+const variable = () => z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not the name of an environment variable');
+
+/** A text, or where it is read from each time that a server starts. */
+const secretSource = () => z.union([
+  z.string(),
+  z.strictObject({ file: path() }),
+  z.strictObject({ command: z.array(z.string().min(1)).min(1) }),
+]).meta({ 'x-secret': true, 'x-noun': 'a text, a file or a command', 'x-allowed': '"text", { file: path } or { command: [program, argument, …] }' });
+
+const confinement = () => z.strictObject({
+  memory: size('64MiB', '1024GiB').optional()
+    .describe('With cgroup v2: of the server and all that it starts; beyond it the kernel ends it. Else the most heap and mapped memory of each of its processes.'),
+  processes: whole(8, 1_000_000).optional()
+    .describe('With cgroup v2: of the server and all that it starts. Else of all processes of its uid, and only where it has a uid of its own.'),
+  open_files: whole(64, 1_000_000).optional().describe('Open files of each of its processes.'),
+}).prefault({});
+
 const fleet = z.strictObject({
-  count: whole(0, 64).default(0).describe('How many CLI servers Skyport runs itself.'),
-  isolation: z.enum(['shared']).default('shared')
-    .meta({ 'x-later': ['per_user'] }).describe('Whether users share a managed server.'),
-  command: z.array(z.string().min(1)).min(1).optional()
-    .meta({ 'x-restart': true, 'x-secret': true })
-    .describe('The program and first arguments of a managed server. Left out: the runtime that comes with the Copilot SDK.'),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not the name of an environment variable'), z.string())
-    .prefault({}).meta({ 'x-restart': true, 'x-secret': true })
-    .describe('Environment variables of the managed servers. Values are texts: write `"true"`, not `true`.'),
+  count: whole(0, 64).default(0).describe('How many CLI servers Skyport runs itself for users that share them.'),
+  isolation: z.enum(['shared', 'per_user']).default('shared')
+    .describe('`shared`: users share the `count` servers and the static `backends`. `per_user`: each user gets a CLI server of his own, started with his first message, and never uses another one.'),
+  roles: z.record(role(), z.strictObject({
+    isolation: z.enum(['shared', 'per_user']).describe('As `fleet.isolation`, for users with this role in the tokens file. Of several roles `per_user` wins.'),
+  })).prefault({}).describe('Other isolation for some roles.'),
+  max_servers: whole(1, 10_000).default(256)
+    .describe('The most servers of users, spares included. When all run, the one that was idle for longest stops; when none is idle, the newcomer waits in line.'),
+  spares: whole(0, 256).default(2)
+    .describe('Servers of nobody yet, kept running for users who come for the first time. Only where some users have servers of their own.'),
+  idle_stop: duration('1s', '30d').prefault('15m')
+    .describe('A user\'s server on which nothing was done for this long is stopped; it starts again with the next message.'),
+  wait: duration('0s', '10m').prefault('30s').describe('How long a message waits for a server of its user to start, or for one of another user to become idle.'),
+  waiting: whole(0, 1_000_000).default(1_000).describe('The most users that wait so; further ones are refused.'),
+  users: z.record(user(), z.strictObject({
+    env: z.record(variable(), secretSource()).prefault({}).meta({ 'x-secret': true }).describe('Environment variables of this user\'s server, on top of `fleet.env`.'),
+    github_token: secretSource().optional().describe('The GitHub token that this user\'s server works with.'),
+    uid: whole(1, 4_294_967_294).optional().describe('The uid that this user\'s server runs as; Skyport must be root for that.'),
+    gid: whole(1, 4_294_967_294).optional().describe('The gid. Left out: the same number as the uid.'),
+    limits: confinement().describe('Other limits for this user\'s server.'),
+  })).prefault({}).describe('What is particular to one user\'s own server. It has no effect on shared ones.'),
+  uids: z.strictObject({
+    from: whole(1, 4_294_967_294).describe('The first uid.'),
+    count: whole(1, 1_000_000).describe('How many, one a user. No account needs to have them.'),
+  }).optional().describe('Each user\'s own server runs as a uid (and gid) of its own from this range, which stays the user\'s. Skyport must be root for that.'),
+  limits: confinement().describe('What each managed server may use. Linux only.'),
+  command: command()
+    .describe('The program and first arguments of a managed server. Left out: the runtime that comes with the Copilot SDK. A change replaces all servers, one after the other, without losing a turn.'),
+  env: z.record(variable(), secretSource()).prefault({}).meta({ 'x-secret': true })
+    .describe('Environment variables of the managed servers. Values are texts (write `"true"`, not `true`), or `{ file: … }` or `{ command: […] }`, read at each start. A change replaces all servers, as one of `command` does.'),
+  canary: z.strictObject({
+    command: z.array(z.string().min(1)).min(1).meta({ 'x-secret': true }).describe('The program and first arguments of a canary.'),
+    share: z.number().min(0).max(1).meta({ 'x-noun': 'a number', 'x-allowed': '0 to 1' })
+      .describe('The share of new sessions that goes to it: `0.05` is every twentieth. Of users with servers of their own it is the share of the users.'),
+    count: whole(1, 64).default(1).describe('How many such servers run for users that share them.'),
+  }).optional().describe('A new version that gets a part of the new sessions first.'),
+  recycle: z.strictObject({
+    rss: size('32MiB', '1024GiB').optional().describe('Resident memory of the server and all that it has started. Left out: no limit.'),
+    open_files: whole(16, 10_000_000).optional().describe('Open files of the server. Left out: no limit.'),
+    children: whole(1, 1_000_000).optional().describe('Processes that it has started and that still run. Left out: no limit.'),
+    age: duration('1s', '365d').optional().describe('How long it has run. Left out: no limit.'),
+    latency_factor: z.number().min(1.5).max(1_000).optional().meta({ 'x-noun': 'a number', 'x-allowed': '1.5 to 1000' })
+      .describe('How many times slower than in its first minutes it answers pings or creates sessions. Left out: no limit.'),
+    at_once: whole(1, 64).default(1).describe('The most servers that are replaced at one time, also for a new `command`.'),
+  }).prefault({}).describe('A server that is past one of these is replaced by a fresh one, which is started beforehand; idle sessions move at once, busy ones when their turn ends.'),
   working_directory: path().optional().meta({ 'x-restart': true })
     .describe('Sessions work in `<working_directory>/<user>`. Left out: in the directory of the CLI server\'s own choice.'),
   weight: weight(),
@@ -125,6 +179,8 @@ const sessions = z.strictObject({
     .describe('The most sessions that one backend has loaded. Beyond it the one that was used longest ago and is idle is unloaded, unseen by its clients, and loaded again with its next message; when none is idle, a newcomer waits. Left out: no limit.'),
   idle_timeout: duration('1s', '30d').optional()
     .describe('A session that is idle for this long is unloaded in the same way. Left out: never.'),
+  stall_timeout: duration('1s', '1d').prefault('10m')
+    .describe('A turn in which nothing happens for this long is aborted; if that does not help, its session is moved to another server, and if that does not either, its clients are told that it has failed. Time in which a tool runs, or somebody is asked, does not count.'),
   ttl: duration('1m', '3650d').optional()
     .describe('A session that nobody has attached and nobody has used for this long is deleted, from its backend and from the registry. Left out: never.'),
   shares: z.array(share).prefault([])
@@ -165,7 +221,24 @@ const guard = z.strictObject({
     .describe('Rules that do not hold for a role: `admin: [administrative]`.'),
 }).prefault({}).describe('What clients may call and set.');
 
+const turnLimits = () => z.strictObject({
+  active: whole(1, 1_000_000).optional().describe('Turns of one user that run at one time. Left out: no limit.'),
+  per_minute: whole(1, 10_000_000).optional().describe('Turns that one user may begin within a minute. Left out: no limit.'),
+  queued: whole(0, 1_000_000).optional().describe('Messages of one user that may wait for the first two limits; further ones are refused at once, with `retryAfterMs`. Left out: 100.'),
+  wait: duration('0s', '1h').optional().describe('How long such a message may wait. Left out: `1m`.'),
+});
+
 const limits = z.strictObject({
+  turns: turnLimits().prefault({}).describe('Turns of each user.'),
+  roles: z.record(role(), z.strictObject({
+    sessions: whole(1, 1_000_000).optional().describe('Instead of `sessions_per_user`.'),
+    turns: turnLimits().prefault({}).describe('Instead of `limits.turns`, key by key.'),
+    all: z.strictObject({
+      sessions: whole(1, 10_000_000).optional().describe('Sessions that all users with this role own together.'),
+      active: whole(1, 10_000_000).optional().describe('Turns of all of them that run at one time.'),
+      per_minute: whole(1, 10_000_000).optional().describe('Turns that all of them may begin within a minute.'),
+    }).prefault({}).describe('Of all users with this role together.'),
+  })).prefault({}).describe('Other limits for users with a role in the tokens file. Of several roles the most generous value counts.'),
   max_frame: size('64KiB', '512MiB').prefault('16MiB').describe('The largest message that a client may send. A CLI server needs 15 times the memory to read one. What a CLI server sends is bounded by its own 512 MiB.'),
   clients: whole(1, 1_000_000).default(10_000).describe('Clients at once.'),
   sessions_per_user: whole(1, 1_000_000).default(100).describe('Sessions that one user owns.'),
