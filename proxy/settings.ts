@@ -94,7 +94,7 @@ export function fleetOptions(config: SkyportConfig): FleetOptions {
   return {
     count,
     command,
-    env,
+    env: env as Record<string, string>,
     workingDirectory: working_directory,
     directory: join(config.store.path, 'servers'),
     startTimeout: start_timeout,
