@@ -38,6 +38,9 @@ export async function move(
     const why = target.draining ? 'draining' : target.restarting ? 'being restarted' : target.health.state;
     return { orderRefused: `${name} takes no sessions: it is ${why}` };
   }
+  if (target && !pool.serves(target, session.owner)) {
+    return { orderRefused: `${target.name} is not for sessions of ${session.owner}: see fleet.isolation` };
+  }
   const outcome = await mover.move(session, target, wait);
   if (!('reason' in outcome)) return { session: id, ...outcome };
   if (session.deleted) return { unknownSession: id };

@@ -5,7 +5,8 @@ import type { Pool } from './backends/pool.js';
 import type { Roster } from './clients/roster.js';
 import type { MemberStatus } from './fleet/member.js';
 import type { BackendSnapshot, SessionState as ReportedState, Snapshot, StoreSnapshot } from './observe/snapshot.js';
-import { isUnused, type Directory } from './sessions/directory.js';
+import type { Directory } from './sessions/directory.js';
+import { isUnused } from './sessions/session.js';
 import type { Session } from './sessions/session.js';
 import type { Sharing } from './sessions/shares.js';
 

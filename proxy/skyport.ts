@@ -136,10 +136,10 @@ export class Skyport implements AdminActions {
     }));
     this.fleet = new Fleet(fleetOptions(config), {
       onReady: ({ name, host, port, token, workingDirectory }) =>
-        this.pool.managedUp(name, { host, port, token, workingDirectory }, managedSettings(this.config)),
+        this.pool.managedUp({ name, address: { host, port, token, workingDirectory } }, managedSettings(this.config)),
       onGone: (name, reason) => this.pool.managedDown(name, reason),
       onLine: (backend, stream, line) => channels.backendLine.publish({ backend, stream, line }),
-      onRemoved: (name) => this.pool.managedRemove(name),
+      onRemoved: (name) => this.pool.managedRemove(name, 'the fleet shrinks'),
     });
     const workspaces = config.fleet.working_directory;
     this.services = {

@@ -12,28 +12,23 @@ import type { Answer } from '../sessions/attachment.js';
 import type { Frame } from '../wire/frame.js';
 import type { Peek } from '../wire/peek.js';
 import { channels } from '../channels.js';
-import { Health, type HealthOptions, type HealthState } from './health.js';
-import { dial, type Address, type ConnectResult, type DialFailure } from './dial.js';
+import { Health, type HealthState } from './health.js';
+import { dial, sameAddress, type Address, type ConnectResult, type DialFailure } from './dial.js';
 import { LeftSessions } from './left-sessions.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
 import { addTraffic, type Traffic } from '../wire/traffic.js';
 import { takesNudges } from './nudge-probe.js';
 import { PLAIN, type Profile } from './profile.js';
-import { becomeFileSystem, serve, type Served, type SessionFileSystem } from './provider.js';
-import { ServerShell } from './shell.js';
+import { FileService } from './file-service.js';
+import type { SessionFileSystem } from './provider.js';
+import type { BackendSettings } from './settings.js';
+import { SHARED, type Tenancy } from './tenancy.js';
+
+export type { BackendSettings } from './settings.js';
 
 /** Answers to `connect` that are kept, one a profile. */
 const MAX_HANDSHAKES = 256;
-
-export interface BackendSettings {
-  readonly weight: number;
-  readonly maxSessions?: number;
-  readonly backup: boolean;
-  readonly health: HealthOptions;
-  readonly links: { readonly base: number; readonly max: number };
-  readonly maxFrame: number;
-}
 
 export interface BackendEvents {
   /** A lifecycle or telemetry notification. `control` tells that it came on the control link. */
@@ -53,8 +48,21 @@ interface Failure {
   readonly gone: boolean;
 }
 
+/** Backends that there have been in this process. */
+let backends = 0;
+
 export class Backend {
+  /** Names this very backend: for a while two may have one name. */
+  readonly id = ++backends;
   readonly health: Health;
+  /** Whose it is. */
+  tenancy: Tenancy = SHARED;
+  /** It runs `fleet.canary.command`. */
+  canary = false;
+  /** Which process of the fleet's; undefined for a static one. */
+  run: number | undefined;
+  /** When it was last used for what belongs to no session, milliseconds since the epoch. */
+  usedAt = 0;
   draining = false;
   /** It is drained to be started anew: nothing is loaded on it, also when there is no other. */
   restarting = false;
@@ -67,10 +75,7 @@ export class Backend {
   private control: Link | undefined;
   /** Where a control link is being opened to. */
   private connecting: Address | undefined;
-  /** The server's life for which Skyport is its file system. */
-  private served: Served | undefined;
-  private shell: ServerShell | undefined;
-  private incarnations = 0;
+  private readonly service: FileService | undefined;
   private readonly stale = new Set<string>();
   private readonly left = new LeftSessions((method, params) => this.ask(method, params, this.settings.health.timeout));
   private nudge = false;
@@ -84,8 +89,9 @@ export class Backend {
     public settings: BackendSettings,
     private readonly events: BackendEvents,
     /** Who keeps the files of its sessions; left out where the server does so itself. */
-    private readonly files?: SessionFileSystem,
+    files?: SessionFileSystem,
   ) {
+    this.service = files && new FileService(name, this.id, files);
     this.health = new Health(settings.health, (from, to, reason) => this.onHealth(from, to, reason), {
       mayEject: () => events.mayEject(this),
     });
@@ -107,9 +113,14 @@ export class Backend {
     return this.up && !this.draining && !this.removed && !this.restarting;
   }
 
+  /** There is a server behind it. */
+  get hasAddress(): boolean {
+    return this.address !== undefined;
+  }
+
   /** Which life of its server Skyport is the file system of, from 1; undefined when of none. */
   get incarnation(): number | undefined {
-    return this.served?.incarnation;
+    return this.service?.incarnation;
   }
 
   /** Where it is now; a managed server changes its port and token at every start. */
@@ -235,7 +246,7 @@ export class Backend {
   private async probe(): Promise<void> {
     const address = this.address;
     // A server takes one file system: two that tried at the same time would be in each other's way.
-    if (this.files && !this.control?.usable && this.connecting === address) return;
+    if (this.service && !this.control?.usable && this.connecting === address) return;
     const started = performance.now();
     const failure = (this.control?.usable ? await this.ping(this.control) : await this.connect()) ?? (await this.checkLeft());
     // The answer of a server that has been replaced or given up since says nothing.
@@ -254,7 +265,7 @@ export class Backend {
 
   /** A server that hung may come back as it was, with sessions that have gone on elsewhere. */
   private async checkLeft(): Promise<Failure | undefined> {
-    if (!this.files || this.health.state === 'up') return undefined;
+    if (!this.service || this.health.state === 'up') return undefined;
     const count = await this.left.check();
     return count === 0 ? undefined : { reason: `the CLI server may still have ${count} sessions loaded from before its links were lost`, gone: false };
   }
@@ -293,7 +304,7 @@ export class Backend {
       link.close('superseded');
       return 'superseded';
     }
-    const failure = this.files && (await this.provide(link, this.files, address));
+    const failure = this.service && (await this.provide(link, this.service, address));
     if (failure || this.superseded(address)) {
       link.close(failure?.reason ?? 'superseded');
       return failure ?? 'superseded';
@@ -308,7 +319,7 @@ export class Backend {
       channels.backendVersion.publish({ backend: this.name, version, protocolVersion, nudge: this.nudge });
     }
     link.nudged = this.nudge;
-    link.serving = this.files !== undefined;
+    link.serving = this.service !== undefined;
     this.handshakes.set(PLAIN.key, result);
     return undefined;
   }
@@ -318,14 +329,9 @@ export class Backend {
     return this.control?.usable === true || this.closing || address !== this.address;
   }
 
-  /** Becomes the file system of the server behind a link. */
-  private async provide(link: Link, files: SessionFileSystem, address: Address): Promise<Failure | undefined> {
-    const unusable = await becomeFileSystem(link, files, address.workingDirectory, this.settings.health.timeout);
-    if (!unusable) {
-      this.served = Object.freeze({ name: this.name, incarnation: ++this.incarnations });
-      this.shell = new ServerShell(link);
-      return undefined;
-    }
+  private async provide(link: Link, service: FileService, address: Address): Promise<Failure | undefined> {
+    const unusable = await service.begin(link, address.workingDirectory, this.settings.health.timeout);
+    if (!unusable) return undefined;
     const { reason, cure } = unusable;
     if (address !== this.address || this.closing) return { reason, gone: false };
     // A change of the state is told anyway; a change of the reason only here.
@@ -335,31 +341,26 @@ export class Backend {
   }
 
   private onBroadcast(link: Link, frame: Frame, peeked: Peek): void {
-    const { method } = peeked;
-    if (this.shell && (method === 'shell.output' || method === 'shell.exit') && this.shell.hear(link, method, frame)) return;
-    this.events.onBroadcast(this, link, frame, peeked);
+    if (!this.service?.hears(link, peeked.method, frame)) this.events.onBroadcast(this, link, frame, peeked);
   }
 
   private onStateRequest(link: Link, frame: Frame, peeked: Peek): boolean {
-    if (!this.files || !this.served || !this.shell || link !== this.control) return false;
-    serve(link, this.files, this.served, this.shell, frame, peeked);
-    return true;
+    return link === this.control && this.service?.answers(link, frame, peeked) === true;
   }
 
   private onLinkClosed(link: Link, reason: string): void {
     const listed = this.links.delete(link);
     if (link === this.control) {
       this.control = undefined;
-      this.served = undefined;
-      this.shell = undefined;
+      this.service?.end();
       if ((this.health.state !== 'up' && this.health.state !== 'ejected') || !this.address || this.closing) return;
       // Its server stores nothing any more, and never will: whoever is on it must go elsewhere now.
-      if (this.files) {
+      if (this.service) {
         this.lastError = `its control link, which carries the sessions' state, is lost: ${reason}`;
         this.health.connectionLost(performance.now(), this.lastError);
       }
       // A server that went away takes its control link along: asking at once tells within a millisecond.
-      if (this.files || this.health.state === 'up') void this.probe();
+      if (this.service || this.health.state === 'up') void this.probe();
       return;
     }
     this.left.add(link.lost);
@@ -368,9 +369,8 @@ export class Backend {
   }
 
   private onOutcome(ok: boolean, reason: string): void {
-    const now = performance.now();
-    if (ok) this.health.passiveSuccess(now);
-    else this.health.passiveFailure(now, reason);
+    if (ok) this.health.passiveSuccess(performance.now());
+    else this.health.passiveFailure(performance.now(), reason);
   }
 
   private onHealth(from: HealthState, to: HealthState, reason: string): void {
@@ -383,7 +383,7 @@ export class Backend {
     if (to === 'starting') return;
     // A server that is gone takes its connections along; one that hangs still has them.
     const hung = this.control?.usable === true;
-    if (this.files) this.links.close(reason);
+    if (this.service) this.links.close(reason);
     else this.closeAll(reason);
     this.events.onDown(this, reason, hung);
   }
@@ -392,8 +392,4 @@ export class Backend {
     this.control?.close(reason);
     this.links.close(reason);
   }
-}
-
-function sameAddress(a: Address, b: Address): boolean {
-  return a.host === b.host && a.port === b.port && a.token === b.token;
 }

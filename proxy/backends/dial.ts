@@ -92,3 +92,7 @@ function readConnectResult(value: unknown): ConnectResult | Refusal {
   }
   return refuse('SKYPORT_BACKEND_PROTOCOL', 'The answer to connect has no version');
 }
+
+export function sameAddress(a: Address, b: Address): boolean {
+  return a.host === b.host && a.port === b.port && a.token === b.token;
+}

@@ -3,12 +3,14 @@
  * the backend an existing one is bound to.
  */
 import { refuse, type Refusal } from '../protocol/errors.js';
-import { createPolicy, type Ask, type Candidate, type Policy, type PolicyName } from '../routing/policy.js';
+import { createPolicy, type Policy, type PolicyName } from '../routing/policy.js';
 import { Backend, type BackendEvents, type BackendSettings } from './backend.js';
 import type { SessionLink } from '../sessions/attachment.js';
 import { addTraffic, noTraffic, type Traffic } from '../wire/traffic.js';
 import type { Address } from './dial.js';
+import { pick, type PlaceAsk } from './placing.js';
 import type { SessionFileSystem } from './provider.js';
+import { EVERYBODY_SHARES, serves, SHARED, type Tenancy, type Tenants } from './tenancy.js';
 
 export interface StaticBackend extends BackendSettings {
   readonly name: string;
@@ -23,6 +25,16 @@ export interface PoolEvents extends Omit<BackendEvents, 'mayEject'> {
 export interface Load {
   loaded(backend: string): number;
   turnsOpen(backend: string): number;
+}
+
+/** A managed server that listens. */
+export interface Started {
+  readonly name: string;
+  readonly address: Address;
+  readonly tenancy?: Tenancy;
+  readonly canary?: boolean;
+  /** Names its process. */
+  readonly run?: number;
 }
 
 /** As of the directory's places; a backend's own name has no colon. */
@@ -46,6 +58,7 @@ export class Pool {
     private readonly events: PoolEvents,
     /** Who keeps the sessions' files for all backends; left out where each does so itself. */
     private readonly files?: SessionFileSystem,
+    private readonly tenants: Tenants = EVERYBODY_SHARES,
   ) {
     this.policy = createPolicy(policyName);
     this.backendEvents = {
@@ -78,22 +91,28 @@ export class Pool {
    * Where a new session goes.
    * @param except a backend that has just failed this ask
    */
-  place(ask: Ask, except?: ReadonlySet<string>): Backend | Refusal {
-    const now = performance.now();
-    const candidates: Candidate[] = [];
+  place(ask: PlaceAsk, except?: ReadonlySet<string>): Backend | Refusal {
+    const name = pick({
+      backends: this.backends.values(),
+      loaded: (of) => this.load.loaded(of),
+      policy: this.policy,
+      tenants: this.tenants,
+      now: performance.now(),
+    }, ask, except);
+    return (name !== undefined && this.backends.get(name)) || refuse('SKYPORT_NO_BACKEND');
+  }
+
+  /** Whether a user's sessions may be on a backend. */
+  serves(backend: Backend, user: string): boolean {
+    return serves(backend.tenancy, user, this.tenants.isolated(user));
+  }
+
+  /** The user's own server, if it runs. */
+  ownOf(user: string): Backend | undefined {
     for (const backend of this.backends.values()) {
-      candidates.push({
-        name: backend.name,
-        weight: backend.settings.weight,
-        maxSessions: backend.settings.maxSessions,
-        sessions: this.load.loaded(backend.name),
-        backup: backend.settings.backup,
-        eligible: backend.eligible && !except?.has(backend.name),
-        ramp: backend.health.ramp(now),
-      });
+      if (backend.tenancy.kind === 'user' && backend.tenancy.user === user) return backend;
     }
-    const picked = this.policy.pick(candidates, ask);
-    return (picked && this.backends.get(picked.name)) ?? refuse('SKYPORT_NO_BACKEND');
+    return undefined;
   }
 
   /**
@@ -149,23 +168,26 @@ export class Pool {
 
   /** Whether another backend could take over what this one fails at. */
   mayDoWithout(backend: Backend): boolean {
-    return [...this.backends.values()].some((other) => other !== backend && other.eligible);
+    if (backend.tenancy.kind !== 'shared') return false;
+    return [...this.backends.values()].some((other) => other !== backend && other.eligible && other.tenancy.kind === 'shared');
   }
 
-  /** Any backend that answers, for calls that belong to no session. */
-  anyUp(prefer?: string): Backend | undefined {
-    const preferred = prefer === undefined ? undefined : this.backends.get(prefer);
-    if (preferred?.up) return preferred;
-    for (const backend of this.backends.values()) if (backend.eligible) return backend;
-    for (const backend of this.backends.values()) if (backend.up) return backend;
+  /**
+   * A backend that answers, for calls that belong to no session.
+   * @param user whose; left out, any that there is
+   */
+  anyUp(user?: string): Backend | undefined {
+    const may = (backend: Backend): boolean => user === undefined || this.serves(backend, user);
+    for (const backend of this.backends.values()) if (backend.eligible && may(backend)) return backend;
+    for (const backend of this.backends.values()) if (backend.up && may(backend)) return backend;
     return undefined;
   }
 
-  /** A backend that answers, at once or as soon as one comes up; undefined after `ms` without. */
-  async whenUp(ms: number): Promise<Backend | undefined> {
+  /** One that answers what is the same on all of them: his own rather than another one. At once or as soon as one comes up; undefined after `ms` without. */
+  async whenUp(ms: number, user?: string): Promise<Backend | undefined> {
     const deadline = performance.now() + ms;
     for (;;) {
-      const up = this.anyUp();
+      const up = (user === undefined ? undefined : this.anyUp(user)) ?? this.anyUp();
       const left = deadline - performance.now();
       if (up || left <= 0) return up;
       // It may be another Skyport that comes up.
@@ -209,21 +231,37 @@ export class Pool {
     }
   }
 
-  /** A managed server came up, at first or again. */
-  managedUp(name: string, address: Address, settings: BackendSettings): void {
-    const backend = this.backends.get(name) ?? this.takeBack(name) ?? this.add(name, 'managed', settings);
+  /**
+   * A managed server came up, at first or again; or one that is up has become somebody's. While another
+   * process of its name is there, that one is let go: it is drained, and told of by `onRemoved`.
+   */
+  managedUp(started: Started, settings: BackendSettings): void {
+    const { name, address, tenancy = SHARED, canary = false, run } = started;
+    let backend = this.backends.get(name) ?? this.takeBack(name, run);
+    if (backend?.hasAddress && backend.run !== run) {
+      this.letGo(backend, 'a fresh one has taken its place');
+      backend = undefined;
+    }
+    backend ??= this.add(name, 'managed', settings);
+    backend.tenancy = tenancy;
+    backend.canary = canary;
+    backend.run = run;
     backend.update(settings);
     backend.setAddress(address, 'started');
   }
 
-  managedDown(name: string, reason: string): void {
-    this.backends.get(name)?.setAddress(undefined, reason);
+  /** @param run which process of that name; left out, the one that sessions go to */
+  managedDown(name: string, reason: string, run?: number): void {
+    for (const backend of [this.backends.get(name), ...this.leaving]) {
+      if (backend?.name === name && (run === undefined || backend.run === run)) backend.setAddress(undefined, reason);
+      if (run === undefined) return;
+    }
   }
 
-  /** The fleet shrinks: the server may be stopped when `onRemoved` tells so. */
-  managedRemove(name: string): void {
+  /** It is one too many: the server may be stopped when `onRemoved` tells so. */
+  managedRemove(name: string, reason: string): void {
     const backend = this.backends.get(name);
-    if (backend) this.letGo(backend, 'the fleet shrinks');
+    if (backend) this.letGo(backend, reason);
   }
 
   updateManaged(settings: BackendSettings): void {
@@ -283,9 +321,9 @@ export class Pool {
   }
 
   /** The fleet grows again before the server has gone. */
-  private takeBack(name: string): Backend | undefined {
+  private takeBack(name: string, run: number | undefined): Backend | undefined {
     for (const backend of this.leaving) {
-      if (backend.kind !== 'managed' || backend.name !== name) continue;
+      if (backend.kind !== 'managed' || backend.name !== name || backend.run !== run) continue;
       this.leaving.delete(backend);
       backend.removed = false;
       this.backends.set(name, backend);

@@ -14,6 +14,8 @@ import type { ServerShell } from './shell.js';
 /** One life of a backend's server as this Skyport serves it. */
 export interface Served {
   readonly name: string;
+  /** `Backend.id`. */
+  readonly backend: number;
   /** Goes up each time that a server of this name takes Skyport for its file system. */
   readonly incarnation: number;
 }

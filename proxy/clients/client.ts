@@ -45,6 +45,8 @@ export class Client implements SessionClient {
   readonly id = ++lastId;
   principal: Principal | undefined;
   profile: Profile = PLAIN;
+  /** What its `connect` was answered; undefined when it made none. */
+  protocolVersion: number | undefined;
   closed = false;
   /** Told to leave: takes no new requests, stays until its turns and answers are through. */
   leaving = false;
@@ -114,12 +116,8 @@ export class Client implements SessionClient {
     // Another Skyport has bounded its clients' messages; what its servers send comes this way, too.
     this.transport.maxFrame = this.isPeer ? PEER_FRAME : this.services.limits.max_frame;
     this.services.roster.authenticated(this, principal);
-    channels.clientAuthenticated.publish({
-      clientId: this.id,
-      user: principal.user,
-      roles: [...principal.roles],
-      source: principal.source,
-    });
+    const { user, roles, source } = principal;
+    channels.clientAuthenticated.publish({ clientId: this.id, user, roles: [...roles], source });
   }
 
   /** After a reload: other roles are in force at once, a token that was taken back ends the connection. */

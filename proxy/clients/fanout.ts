@@ -5,6 +5,8 @@
 import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import { mergeFanout, planFanout } from '../guard/fanout.js';
 import { sessionIdsIn } from '../guard/carriers.js';
+import type { Backend } from '../backends/backend.js';
+import { isService } from '../identity/principal.js';
 import { channels } from '../channels.js';
 import type { Ask } from './ask.js';
 import { settled } from './passage.js';
@@ -32,7 +34,9 @@ export function fanOut(ask: Ask): Refusal | undefined {
     ? (id: string) => client.owns(directory.get(id))
     : (id: string) => client.access(directory.get(id)) !== undefined;
   if (client.services.stored && answerStoredOfMany(ask, client.services.stored, owns)) return undefined;
-  const names = pool.names().filter((name) => pool.get(name)?.up);
+  // A service's users may be anywhere; its answers are filtered like everybody's.
+  const may = (backend: Backend): boolean => backend.up && (isService(client.principal!) || pool.serves(backend, client.user ?? ''));
+  const names = pool.all().filter((backend) => pool.get(backend.name) === backend && may(backend)).map(({ name }) => name);
   const plan = planFanout(spec, params, owns, (id) => directory.get(id)?.backend, names);
   gather(ask, plan).then(
     (results) => {

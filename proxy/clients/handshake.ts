@@ -12,7 +12,7 @@ import type { ConnectResult } from '../backends/dial.js';
 import { channels } from '../channels.js';
 import { errorReply, isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import { lookup } from '../protocol/catalogue.js';
-import { isPeer, type Principal } from '../identity/principal.js';
+import { isPeer, isService, type Principal } from '../identity/principal.js';
 import type { LoginAttempts } from '../identity/throttle.js';
 import { frameOf, type Frame } from '../wire/frame.js';
 import { scan, type Scan } from '../wire/scan.js';
@@ -104,6 +104,7 @@ export class Handshake {
     }
     if (token) services.throttle.success(client.transport.remote);
     client.authenticated(principal, answer.profile);
+    client.protocolVersion = answer.result.protocolVersion;
     client.deliverText(`{"jsonrpc":"2.0","id":${idToken},"result":${JSON.stringify(answer.result)}}`);
   }
 
@@ -113,7 +114,7 @@ export class Handshake {
     params: Record<string, unknown>,
     keys: readonly string[],
   ): Promise<{ profile: Profile; result: ConnectResult } | { error: { code: number; message: string } } | Refusal> {
-    const { guard, pool } = this.client.services;
+    const { guard, pool, tenants } = this.client.services;
     if (isPeer(principal)) {
       // It is to reach this one's sessions also while none of its servers is up.
       const profile = profileOf(params);
@@ -125,7 +126,9 @@ export class Handshake {
     if (isRefusal(verdict)) return verdict;
     const profile = profileOf(params);
     if (isRefusal(profile)) return profile;
-    const backend = await pool.whenUp(BACKEND_WAIT);
+    // Its first message: his server is there when he needs it.
+    if (tenants?.lacks(principal.user) && !isService(principal)) void tenants.ready(principal.user);
+    const backend = await pool.whenUp(BACKEND_WAIT, principal.user);
     if (!backend) return refuse('SKYPORT_NO_BACKEND');
     const result = await backend.handshake(profile);
     if (isRefusal(result)) return result;

@@ -3,7 +3,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/errors.js';
+import type { Backend } from '../backends/backend.js';
 import { parseAnswer, type Link } from '../backends/link.js';
+import type { Pool } from '../backends/pool.js';
 import { namesSomebodyElse, ownerFor } from '../identity/principal.js';
 import { Attachment, clear, type Residue } from '../sessions/attachment.js';
 import { behalfOf, createParams, isNotFound, ON_BEHALF } from '../sessions/recipe.js';
@@ -17,6 +19,7 @@ import type { Client } from './client.js';
 import { changeOf, home, isAsleep, ready, rebind, restore } from './loading.js';
 import { afterRestart, passOn, settled } from './passage.js';
 import { permit, rename, rewrite } from './requests.js';
+import { waitsForServer } from './tenants.js';
 import { attachParams, isSamePerson, isSuperseded, standingOf } from './sharing.js';
 
 /** What every CLI server takes (PROTOCOL: Sessions). */
@@ -63,7 +66,8 @@ export function create(ask: Ask): Refusal | undefined {
     return attach(ask, existing);
   }
   if (directory.ownedBy(owner).size >= limits.sessions_per_user) return refuse('SKYPORT_TOO_MANY_SESSIONS');
-  const backend = pool.place({ user: owner, sessionId });
+  if (waitsForServer(ask, owner, () => create(ask))) return undefined;
+  const backend = pool.place({ user: owner, sessionId, protocolVersion: client.protocolVersion });
   if (isRefusal(backend)) return afterRestart(ask, backend, () => create(ask));
   ask.keep();
   const registered = directory.register(sessionId, owner, backend.name, true);
@@ -130,7 +134,7 @@ async function attachElsewhere(ask: Ask, session: Session): Promise<void> {
       await services.recovery?.clear(session);
       const backend = await home(services, session, new Set([session.backend]));
       if (isRefusal(backend)) return backend;
-      return session.epoch === epoch ? rebind(services, session, backend.name) : undefined;
+      return session.epoch === epoch ? rebind(services, session, backend) : undefined;
     });
     if (refusal) return ask.refuse(refusal);
   }
@@ -168,6 +172,7 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
   }
   const { access } = standing;
   attachment.access = access;
+  session.protocolVersion = client.protocolVersion ?? session.protocolVersion;
   attachment.holder = standing.who;
   const params = attachParams(ask, session, access);
   let method: 'session.create' | 'session.resume' = fresh ? 'session.create' : 'session.resume';
@@ -272,7 +277,7 @@ function newLink(ask: Ask, session: Session, take: (link: Link) => void): Promis
   const tried = new Set<string>();
   return session.alone(async () => {
     for (;;) {
-      const backend = session.creating ? pool.bound(session.backend) : await home(client.services, session, tried);
+      const backend = session.creating ? bornOn(pool, session) : await home(client.services, session, tried);
       if (backend && isRefusal(backend)) return backend;
       const shared = session.attachments.some((a) => a.live);
       const unready = backend?.up ? await ready(client.services, session, backend) : undefined;
@@ -283,12 +288,19 @@ function newLink(ask: Ask, session: Session, take: (link: Link) => void): Promis
       if (!session.creating && !moves) return link;
       tried.add(session.backend);
       if (!session.creating) continue;
-      const other = pool.place({ user: session.owner, sessionId: session.id }, tried);
+      const other = pool.place({ user: session.owner, sessionId: session.id, protocolVersion: client.protocolVersion }, tried);
       if (isRefusal(other)) return other;
-      const refusal = await rebind(client.services, session, other.name);
+      const refusal = await rebind(client.services, session, other);
       if (refusal) return refusal;
     }
   });
+}
+
+/** The backend that a new session was placed on. */
+function bornOn(pool: Pool, session: Session): Backend | undefined {
+  const backend = pool.bound(session.backend);
+  session.server = backend?.id;
+  return backend;
 }
 
 /** The client's access to the session ended while a server was attaching it. */

@@ -9,6 +9,7 @@ import { isRefusal, refuse, refuseSession, type Refusal } from '../protocol/erro
 import type { Backend } from '../backends/backend.js';
 import type { DialFailure } from '../backends/dial.js';
 import type { Link } from '../backends/link.js';
+import { speaks } from '../backends/placing.js';
 import { PLAIN, type Profile } from '../backends/profile.js';
 import { channels } from '../channels.js';
 import type { Attachment } from '../sessions/attachment.js';
@@ -41,12 +42,18 @@ export async function home(services: Services, session: Session, tried: Readonly
     const foreign = cluster?.isForeign(session) === true;
     const deadline = begun + PATIENCE + (foreign ? services.lease : 0);
     const own = foreign ? pool.peer(session.holder) : pool.bound(session.backend, session.primary?.link);
-    if (session.primary || !(services.moves || foreign)) return own?.up ? own : refuse('SKYPORT_BACKEND_UNAVAILABLE');
+    if (session.primary) return own?.up ? own : refuse('SKYPORT_BACKEND_UNAVAILABLE');
     const way = foreign ? await cluster.way(session) : 'ours';
     if (typeof way === 'object') return way;
+    const late = way === 'ours' && !own?.up && services.tenants?.lacks(session.owner) ? await services.tenants.ready(session.owner) : undefined;
+    if (late) return late;
+    if (!(services.moves || foreign)) return boundTo(services, session);
     const found = way === 'ours' ? choose(services, session, foreign ? undefined : own, tried) : undefined;
-    if (found && found === own && services.directory.isFenced(session)) return found;
-    const refusal = found && await rebind(services, session, found.name);
+    if (found && found === own && (session.server ?? found.id) === found.id && services.directory.isFenced(session)) {
+      session.server = found.id;
+      return found;
+    }
+    const refusal = found && await rebind(services, session, found);
     // Another Skyport may have been faster; then the way is to that one.
     if (found && !(refusal && cluster?.isForeign(session))) return refusal ?? found;
     if (Date.now() >= deadline) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
@@ -56,18 +63,28 @@ export async function home(services: Services, session: Session, tried: Readonly
   }
 }
 
+/** Where its state is on its server's own disk, and so nowhere else. */
+function boundTo({ pool }: Services, session: Session): Backend | Refusal {
+  const own = pool.bound(session.backend, session.primary?.link);
+  if (!own?.up) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
+  session.server = own.id;
+  return own;
+}
+
 /** The own backend with a free place, then another one with one, then whoever makes room. */
 function choose(services: Services, session: Session, own: Backend | undefined, tried: ReadonlySet<string>): Backend | undefined {
   const { pool, places } = services;
   // What is on a server's own disk is on none of another name.
   if (!services.moves) return pool.get(session.backend);
-  const mine = own?.eligible && !tried.has(own.name) ? own : undefined;
+  const { protocolVersion } = session;
+  const suits = own !== undefined && pool.serves(own, session.owner) && speaks(own, protocolVersion);
+  const mine = suits && own.eligible && !tried.has(own.name) ? own : undefined;
   if (mine && places.room(mine.name, session)) return mine;
   // A backend of another Skyport may have the name of one of ours.
   const except = new Set(own ? [...tried, session.backend] : tried);
   let full: Backend | undefined;
   for (;;) {
-    const other = pool.place({ user: session.owner, sessionId: session.id }, except);
+    const other = pool.place({ user: session.owner, sessionId: session.id, protocolVersion }, except);
     if (isRefusal(other)) break;
     except.add(other.name);
     if (!other.mayTake(session.id)) continue;
@@ -76,16 +93,16 @@ function choose(services: Services, session: Session, own: Backend | undefined, 
   }
   if (mine ?? full) return mine ?? full;
   // It drains, and nothing else could take the session; unless it is to be empty for a restart.
-  const last = own?.up && !own.restarting && !tried.has(own.name) && !pool.mayDoWithout(own);
+  const last = suits && own.up && !own.restarting && !tried.has(own.name) && !pool.mayDoWithout(own);
   return last ? own : undefined;
 }
 
 /** Binds a session that nobody has loaded to another backend. */
-export async function rebind(services: Services, session: Session, backend: string): Promise<Refusal | undefined> {
+export async function rebind(services: Services, session: Session, { name: backend, id }: Backend): Promise<Refusal | undefined> {
   const { backend: from, holder } = session;
   const taken = services.cluster?.isForeign(session) === true;
   try {
-    await services.directory.rebind(session, backend);
+    await services.directory.rebind(session, backend, id);
   } catch (error) {
     channels.registryError.publish({ operation: 'rebind', message: String(error) });
     return refuse('SKYPORT_STORE_UNAVAILABLE');

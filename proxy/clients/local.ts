@@ -7,7 +7,7 @@ const PROTOCOL_VERSION = 3;
 
 export function answerLocally(ask: Ask): Refusal | undefined {
   const { pool } = ask.client.services;
-  const backend = pool.anyUp() ?? pool.all()[0];
+  const backend = pool.anyUp(ask.client.user) ?? pool.anyUp() ?? pool.all()[0];
   const protocolVersion = backend?.protocolVersion ?? PROTOCOL_VERSION;
   const params = ask.params();
   switch (ask.spec.name) {

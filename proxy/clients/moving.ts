@@ -47,11 +47,10 @@ export class Mover {
 
   /** Janitor: goes on emptying the backends that are to be empty. Returns at once. */
   sweep(now: number): void {
-    if (!this.services.moves) return;
     for (const session of this.stays.keys()) if (!this.leaving(session)) this.stays.delete(session);
     const { pool } = this.services;
     for (const backend of [...pool.all(), ...pool.others.values()]) {
-      if (!leaves(backend) || this.emptying.has(backend)) continue;
+      if (!leaves(backend) || this.emptying.has(backend) || !this.mayLeave(backend)) continue;
       this.emptying.add(backend);
       void this.empty(backend, now).finally(() => this.emptying.delete(backend));
     }
@@ -61,7 +60,7 @@ export class Mover {
   turnEnded(session: Session): void {
     const waiting = this.waiting.get(session);
     if (waiting) for (const go of [...waiting]) go();
-    else if (this.services.moves && this.leaving(session)) void this.rest(session, Date.now());
+    else if (this.leaving(session)) void this.rest(session, Date.now());
   }
 
   /** How many sessions of a backend stay on it, though nothing keeps them there that Skyport could see. */
@@ -77,7 +76,7 @@ export class Mover {
    * @param patience milliseconds
    */
   async move(session: Session, to: Backend | undefined, patience: number): Promise<MoveOutcome> {
-    const target = to ?? this.services.pool.place({ user: session.owner, sessionId: session.id }, new Set([session.backend]));
+    const target = to ?? this.services.pool.place({ user: session.owner, sessionId: session.id, protocolVersion: session.protocolVersion }, new Set([session.backend]));
     if (isRefusal(target)) return { reason: 'no other backend takes sessions now', final: true };
     const from = session.backend;
     const there = this.services.pool.bound(from, session.primary?.link) === target;
@@ -92,6 +91,11 @@ export class Mover {
       if (left <= 0) return { reason: this.reasonOf(session), final: false };
       moved = this.soon(session, Math.min(left, LOOK_AGAIN), () => this.take(session, target));
     }
+  }
+
+  /** Elsewhere its sessions can be loaded again, or on the next server of the same user, which has the same disk. */
+  private mayLeave({ tenancy }: Backend): boolean {
+    return this.services.moves || tenancy.kind === 'user';
   }
 
   private async empty(backend: Backend, now: number): Promise<void> {
@@ -133,7 +137,7 @@ export class Mover {
   private async take(session: Session, target: Backend): Promise<boolean> {
     let bound = false;
     const bind = async (): Promise<void> => {
-      bound = target.eligible && target.mayTake(session.id) && !(await rebind(this.services, session, target.name));
+      bound = target.eligible && target.mayTake(session.id) && !(await rebind(this.services, session, target));
     };
     if (session.resident) return (await this.unload(session, 'move', bind)) && bound;
     // Whoever is about to load it has taken his place in this line, or finds it bound anew.
@@ -169,7 +173,7 @@ export class Mover {
   private leaving(session: Session): boolean {
     const backend = this.backendOf(session);
     // Another backend may have the same name: one that has taken its place, or one of another Skyport.
-    return backend !== undefined && leaves(backend) && backend.links.has(session.primary?.link);
+    return backend !== undefined && leaves(backend) && this.mayLeave(backend) && backend.links.has(session.primary?.link);
   }
 
   private backendOf(session: Session): Backend | undefined {

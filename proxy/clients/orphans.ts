@@ -1,5 +1,6 @@
 /** Sessions of a Skyport that is gone, which nobody has taken over because nobody has used them since. */
-import { isUnused, type Directory } from '../sessions/directory.js';
+import type { Directory } from '../sessions/directory.js';
+import { isUnused } from '../sessions/session.js';
 
 /**
  * Takes over those that are to be deleted for their age; one of all Skyports that find them gets each.

@@ -16,6 +16,7 @@ import { peek, type Peek } from '../wire/peek.js';
 import { follow, isAnswer, isRepeatable, rememberAnswer } from './again.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
+import { waitsForServer } from './tenants.js';
 import { changeOf, home, isAsleep, readable, restore } from './loading.js';
 
 /** Passes a call on to where its session lives, when its turn among the session's writes has come. */
@@ -145,7 +146,10 @@ export function afterRestart(ask: Ask, refusal: Refusal, again: () => Refusal | 
 /** For a call that any backend may answer; one that the client already uses, if there is one. */
 export function passToAny(ask: Ask): Refusal | undefined {
   const { client } = ask;
-  const backend = client.services.pool.anyUp();
+  const user = client.user ?? '';
+  if (waitsForServer(ask, user, () => passToAny(ask))) return undefined;
+  client.services.tenants?.used(user);
+  const backend = client.services.pool.anyUp(user);
   if (!backend) return afterRestart(ask, refuse('SKYPORT_NO_BACKEND'), () => passToAny(ask));
   const home = client.home(backend);
   if (home) {

@@ -126,7 +126,7 @@ export class Recovery {
     if (isRefusal(backend)) return backend;
     // What it has of the session it may store, as long as the old lease is in force.
     if (session.epoch === epoch && !session.foreign) await backend.hasUnloaded(session.id);
-    return session.epoch === epoch && !session.foreign ? rebind(this.services, session, backend.name) : undefined;
+    return session.epoch === epoch && !session.foreign ? rebind(this.services, session, backend) : undefined;
   }
 
   private async complete(session: Session, link: SessionLink, work: Work): Promise<Outcome> {

@@ -10,6 +10,7 @@ import type { Cluster } from './cluster.js';
 import type { Recovery } from './recovery.js';
 import type { Roster } from './roster.js';
 import type { Stored } from './stored.js';
+import type { OwnServers } from './tenants.js';
 import type { Writers } from './writers.js';
 
 export interface Limits {
@@ -39,6 +40,8 @@ export interface Services {
   readonly moves: boolean;
   /** Set where Skyport keeps the sessions' files: what servers answer from their disks is then its to answer. */
   readonly stored?: Stored;
+  /** Set where users may have servers of their own. */
+  tenants?: OwnServers;
   /** Takes up the turns of dead servers, where Skyport keeps the state. */
   recovery?: Recovery;
   /** The other Skyports on the same store, if there may be any. */

@@ -172,6 +172,16 @@ export const ERRORS = {
     meaning: '`sessions.max_active_per_backend` sessions are loaded on the CLI server, and none of them became idle while this one waited.',
     remedy: 'Try again later, raise the limit, or add CLI servers.',
   },
+  SKYPORT_FLEET_FULL: {
+    code: -32077, side: 'proxy', retryable: true, message: 'All CLI servers are in use; try again later',
+    meaning: 'Each user has a CLI server of his own, `fleet.max_servers` of them run, and none became idle while this call waited (`fleet.wait`), or too many users wait already (`fleet.waiting`).',
+    remedy: 'Try again later, or raise `fleet.max_servers`.',
+  },
+  SKYPORT_SERVER_FAILED: {
+    code: -32078, side: 'backend', retryable: true, message: 'Your CLI server does not start',
+    meaning: 'The CLI server of this user keeps ending, or cannot be started at all.',
+    remedy: '`skyport status` and the log tell why; it is tried again after a while.',
+  },
   SKYPORT_BACKEND_UNAVAILABLE: {
     code: -32071, side: 'backend', retryable: true, message: 'The CLI server of this session is unavailable',
     meaning: 'The session is bound to a CLI server that is down, ejected or no longer configured.',

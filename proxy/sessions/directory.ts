@@ -9,7 +9,7 @@ import { Journal } from './journal.js';
 import { Loads } from './loads.js';
 import { Owned } from './owned.js';
 import { IdTaken, type Others } from './others.js';
-import { Session, type SessionEvents } from './session.js';
+import { isUnused, Session, type SessionEvents } from './session.js';
 
 export class Directory {
   private readonly sessions = new Map<string, Session>();
@@ -150,10 +150,11 @@ export class Directory {
    * whoever had it cannot write to it any more; durable when the promise resolves.
    * @throws when the store refuses the write
    */
-  async rebind(session: Session, backend: string): Promise<void> {
+  async rebind(session: Session, backend: string, server?: number): Promise<void> {
     const before = session.record();
     this.loads.move(session, () => {
       session.backend = backend;
+      session.server = server;
       session.holder = this.others?.self ?? '';
       session.foreign = false;
       session.epoch++;
@@ -250,7 +251,7 @@ export class Directory {
     session.changed();
   }
 
-  /** Whether this Skyport serves the session, as far as it knows. */
+  /** As far as this Skyport knows. */
   holds(session: Session): boolean {
     return !this.others || session.holder === this.others.self;
   }
@@ -288,9 +289,10 @@ export class Directory {
   }
 
   /** The lease of a backend on a session; undefined when the session is not bound to it. */
-  leaseOf(sessionId: string, { name }: { readonly name: string }): Lease | undefined {
+  leaseOf(sessionId: string, { name, backend }: { readonly name: string; readonly backend: number }): Lease | undefined {
     const session = this.sessions.get(sessionId);
-    return session?.backend === name && this.holds(session) ? { sessionId, epoch: session.epoch } : undefined;
+    if (session?.backend !== name || (session.server ?? backend) !== backend) return undefined;
+    return this.holds(session) ? { sessionId, epoch: session.epoch } : undefined;
   }
 
   /** Resolves when the id can be had again, or its session is known again; undefined when nothing is under way. */
@@ -391,9 +393,4 @@ export class Directory {
     this.dirty.delete(session);
     this.unfenced.delete(session);
   }
-}
-
-/** Nobody has it attached, and nobody has used it since `before`, milliseconds since the epoch. */
-export function isUnused(session: Session, before: number): boolean {
-  return session.usedAt < before && session.attachments.length === 0 && !session.creating;
 }

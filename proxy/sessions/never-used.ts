@@ -3,7 +3,8 @@
  * was killed: no list shows them, and without a history no server can load them.
  */
 import type { SessionFiles } from '../store/session-files.js';
-import { isUnused, type Directory } from './directory.js';
+import type { Directory } from './directory.js';
+import { isUnused } from './session.js';
 import type { Session } from './session.js';
 
 /** In a session's files. */

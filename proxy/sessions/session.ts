@@ -43,6 +43,10 @@ export class Session {
   readonly id: string;
   readonly owner: string;
   backend: string;
+  /** Which of the backends of that name, once it is known: a server that is being replaced has its successor's name. */
+  server: number | undefined;
+  /** What the client that attached last was told of the protocol at `connect`. */
+  protocolVersion: number | undefined;
   /** The Skyport that has it; '' where there is only one. */
   holder: string;
   /** Another Skyport has it. */
@@ -201,6 +205,7 @@ export class Session {
 
   /** Another Skyport says what has become of it. */
   told(record: SessionRecord): void {
+    this.server = undefined;
     this.backend = record.backend;
     this.holder = record.holder ?? '';
     this.epoch = record.epoch;
@@ -302,4 +307,9 @@ function dataIn({ buffer, body, end }: Frame): { aborted?: unknown; mode?: unkno
   } catch {
     return {};
   }
+}
+
+/** Nobody has it attached, and nobody has used it since `before`, milliseconds since the epoch. */
+export function isUnused(session: Session, before: number): boolean {
+  return session.usedAt < before && session.attachments.length === 0 && !session.creating;
 }

@@ -7,6 +7,8 @@ import type { Lease } from '../store/session-files.js';
  */
 export interface BackendIdentity {
   readonly name: string;
+  /** Which of the backends of this name. */
+  readonly backend: number;
   readonly incarnation: number;
 }
 

@@ -90,8 +90,8 @@ describe('a backend whose sessions\' state Skyport keeps', () => {
     const second = fake.askOn(1, 'sessionFs.appendFile', { sessionId: 's1', path: '/state/b', content: 'ä\n' });
     await until(() => files.asked.length === 2);
     expect(files.asked).toEqual([
-      { from: { name: 'b1', incarnation: 1 }, method: 'sessionFs.readFile', params: { sessionId: 's1', path: '/state/a' } },
-      { from: { name: 'b1', incarnation: 1 }, method: 'sessionFs.appendFile', params: { sessionId: 's1', path: '/state/b', content: 'ä\n' } },
+      { from: { name: 'b1', backend: expect.any(Number), incarnation: 1 }, method: 'sessionFs.readFile', params: { sessionId: 's1', path: '/state/a' } },
+      { from: { name: 'b1', backend: expect.any(Number), incarnation: 1 }, method: 'sessionFs.appendFile', params: { sessionId: 's1', path: '/state/b', content: 'ä\n' } },
     ]);
     files.answers[1]!();
     await until(() => fake.answers.length === 1);

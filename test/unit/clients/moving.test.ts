@@ -1,4 +1,5 @@
 /** Sessions that leave their backend, on links that only remember. */
+import { SHARED, type Tenancy } from '../../../proxy/backends/tenancy.js';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Backend } from '../../../proxy/backends/backend.js';
 import { Mover } from '../../../proxy/clients/moving.js';
@@ -17,6 +18,7 @@ interface Place {
   readonly name: string;
   draining: boolean;
   removed: boolean;
+  readonly tenancy: Tenancy;
   restarting: boolean;
   readonly eligible: boolean;
   mayTake(): boolean;
@@ -34,7 +36,7 @@ let mover: Mover;
 
 function place(name: string, mine: Set<unknown>): Place {
   return {
-    name, draining: false, removed: false, restarting: false, up: true,
+    name, tenancy: SHARED, draining: false, removed: false, restarting: false, up: true,
     get eligible() { return !this.draining && !this.removed && !this.restarting; },
     mayTake: () => true,
     links: { has: (one) => mine.has(one) },

@@ -34,9 +34,9 @@ test('where sessions are kept needs a restart, and how much of it does not', () 
     .toEqual({ needsRestart: ['sessions.state'], reloaded: ['sessions.quota.per_user'] });
 });
 
-test('what managed servers are started with needs a restart', () => {
+test('what managed servers are started with rolls them over, and where they work needs a restart', () => {
   expect(changed({ fleet: 'count: 1, command: [node, fake.js], env: { A: "1" }, working_directory: w' }))
-    .toEqual({ needsRestart: ['fleet.command', 'fleet.env', 'fleet.working_directory'], reloaded: [] });
+    .toEqual({ needsRestart: ['fleet.working_directory'], reloaded: ['fleet.command', 'fleet.env'] });
 });
 
 test('everything else is reloaded', () => {

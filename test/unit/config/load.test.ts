@@ -188,7 +188,7 @@ describe('mistakes', () => {
 
   test('a text that YAML takes for something else wants quotes', () => {
     expect(told(load('identity: { anonymous: local }\nfleet: { count: 1, env: { COPILOT_OFFLINE: true } }\n'))).toEqual([
-      '2:44 error fleet.env.COPILOT_OFFLINE: is not a text; put it in quotes [a boolean]',
+      '2:44 error fleet.env.COPILOT_OFFLINE: is not a text, a file or a command; put it in quotes [a boolean]',
     ]);
   });
 
@@ -271,7 +271,7 @@ describe('what involves more than one key', () => {
 
 describe('values of later versions', () => {
   test.each([
-    ['fleet: { count: 1, isolation: per_user }', 'fleet.isolation', 'shared'],
+    ['fleet: { count: 1 }\nlog: { format: pretty }', 'log.format', 'json'],
   ])('%j is an error that names what is allowed', (text, key, allowed) => {
     const { config, problems } = load(`identity: { anonymous: local }\n${text}\n`);
     expect(config).toBeUndefined();

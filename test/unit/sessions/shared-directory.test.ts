@@ -137,7 +137,7 @@ describe('a session of one\'s own', () => {
     expect(directory.told('s1', { ...session.record(), holder: 'other', epoch: 2 })).toBe(session);
     expect(directory.told('s1', { ...session.record(), holder: 'self', epoch: 1 })).toBeUndefined();
     expect([session.holder, session.foreign]).toEqual(['other', true]);
-    expect(directory.leaseOf('s1', { name: 'b1' })).toBeUndefined();
+    expect(directory.leaseOf('s1', { name: 'b1', backend: 1 })).toBeUndefined();
   });
 
   it('is ceded when nobody has it attached, with what has changed of it written before', async () => {

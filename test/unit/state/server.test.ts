@@ -12,8 +12,8 @@ import { scopeOfEachTest } from '../../support/scope.js';
 
 const scope = scopeOfEachTest();
 
-const SERVER: BackendIdentity = { name: 'cli-1', incarnation: 1 };
-const OTHER: BackendIdentity = { name: 'cli-2', incarnation: 1 };
+const SERVER: BackendIdentity = { name: 'cli-1', backend: 1, incarnation: 1 };
+const OTHER: BackendIdentity = { name: 'cli-2', backend: 2, incarnation: 1 };
 
 const NO_SHELL: Shell = { run: () => Promise.resolve(undefined) };
 
