@@ -313,4 +313,36 @@ describe('a managed server', () => {
     site.pool.updateManaged({ ...SETTINGS, weight: 4 });
     expect(backend.settings.weight).toBe(4);
   });
+
+  it('is let go when a fresh one has taken its place, and told of when it is empty', async () => {
+    const site = new PoolUnderTest();
+    const [first, second] = await Promise.all([server(), server()]);
+    const addressOf = ({ port }: FakeServer) => ({ host: '127.0.0.1', port });
+    site.pool.managedUp({ name: 'managed-1', address: addressOf(first), run: 1 }, SETTINGS);
+    await site.allUp();
+    const older = site.backend('managed-1');
+    await attachTo(older, sessionOf().session);
+    site.pool.managedUp({ name: 'managed-1', address: addressOf(second), run: 2 }, SETTINGS);
+    await site.allUp();
+    const fresh = site.backend('managed-1');
+    expect([fresh === older, older.removed, older.up, fresh.run]).toEqual([false, true, true, 2]);
+    expect(site.placed(1)).toEqual(['managed-1']);
+    site.tick();
+    expect(site.removed).toEqual([]);
+    site.pool.managedDown('managed-1', 'killed', 1);
+    expect([older.up, fresh.up]).toEqual([false, true]);
+    site.tick();
+    expect([site.removed, site.pool.all()]).toEqual([['managed-1'], [fresh]]);
+  });
+
+  it('is the same one still when it becomes a user\'s', async () => {
+    const site = new PoolUnderTest();
+    const address = { host: '127.0.0.1', port: (await server()).port };
+    site.pool.managedUp({ name: 'managed-u1', address, tenancy: { kind: 'spare' }, run: 1 }, SETTINGS);
+    await site.allUp();
+    const spare = site.backend('managed-u1');
+    expect([site.placed(1), site.pool.ownOf('alice')]).toEqual([['SKYPORT_NO_BACKEND'], undefined]);
+    site.pool.managedUp({ name: 'managed-u1', address, tenancy: { kind: 'user', user: 'alice' }, run: 1 }, SETTINGS);
+    expect([site.pool.ownOf('alice'), spare.up]).toEqual([spare, true]);
+  });
 });
