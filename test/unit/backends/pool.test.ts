@@ -331,6 +331,7 @@ describe('a managed server', () => {
     expect(site.removed).toEqual([]);
     site.pool.managedDown('managed-1', 'killed', 1);
     expect([older.up, fresh.up]).toEqual([false, true]);
+    await until(() => older.links.attached === 0);
     site.tick();
     expect([site.removed, site.pool.all()]).toEqual([['managed-1'], [fresh]]);
   });
