@@ -143,6 +143,25 @@ export interface TurnEnded extends TurnStarted {
   outcome: TurnOutcome;
 }
 
+/** A message waits for a limit of turns; `TurnWaited` follows. */
+export interface TurnWaiting {
+  user: string;
+}
+
+export interface TurnWaited extends TurnWaiting {
+  /** `left`: cancelled, or its client is gone. */
+  outcome: 'passed' | 'refused' | 'left';
+  durationMs: number;
+}
+
+export interface TurnRefused {
+  user: string;
+  /** `active`, `per_minute`, or the same of all users with a role: `role_active`, `role_per_minute`. */
+  limit: string;
+  /** `full`: too many wait; `waited`: for too long; `stopping`: Skyport shuts down. */
+  reason: 'full' | 'waited' | 'stopping';
+}
+
 /** `ok` and `error` are a backend's answers, an error name is Skyport's own. */
 export type RequestOutcome = 'ok' | 'error' | ErrorName;
 
@@ -271,6 +290,9 @@ export const channels = {
   /** The turn of a dead server was taken up by another one, or given up. */
   turnRecovered: new Channel<TurnRecovered>('turn.recovered'),
   turnEnded: new Channel<TurnEnded>('turn.ended'),
+  turnWaiting: new Channel<TurnWaiting>('turn.waiting'),
+  turnWaited: new Channel<TurnWaited>('turn.waited'),
+  turnRefused: new Channel<TurnRefused>('turn.refused'),
   requestDone: new Channel<RequestDone>('request.done'),
   refusal: new Channel<Refused>('refusal'),
   backendState: new Channel<BackendStateChange>('backend.state'),

@@ -3,6 +3,7 @@
  * that knows everyone.
  */
 import { mkdir } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseAddress } from '../config/address.js';
 import { changes } from '../config/changes.js';
 import { formatProblem } from '../config/problem.js';
@@ -13,6 +14,7 @@ import { createAdmin, type AdminServer } from './admin/server.js';
 import { PLAIN } from './backends/profile.js';
 import { Pool } from './backends/pool.js';
 import { channels } from './channels.js';
+import { Admission } from './clients/admission.js';
 import { createUpgrade, listenHttp, listenTcp, type Bound } from './clients/listeners.js';
 import { broadcast } from './clients/broadcast.js';
 import { Mover } from './clients/moving.js';
@@ -107,6 +109,7 @@ export class Skyport implements AdminActions {
       turnStarted: (session) => channels.turnStarted.publish({ sessionId: session.id, owner: session.owner, backend: session.backend }),
       turnEnded: (session, outcome, durationMs) => {
         channels.turnEnded.publish({ sessionId: session.id, owner: session.owner, backend: session.backend, outcome, durationMs });
+        this.services.admission.turnEnded(session);
         this.mover.turnEnded(session);
       },
       changed: () => this.places.tell(),
@@ -147,6 +150,7 @@ export class Skyport implements AdminActions {
       places: this.places,
       pool: this.pool,
       roster,
+      admission: new Admission(config.limits, this.directory, (...owner) => this.services.authenticator.rolesOf(...owner), { rates: stores.rates, shared: shared?.turns }),
       writers: new Writers(writerRules(config)),
       throttle: new LoginThrottle(),
       authenticator: new Authenticator({ anonymous: config.identity.anonymous, tokens }),
@@ -176,6 +180,7 @@ export class Skyport implements AdminActions {
       { name: 'linger', every: 250, run: (now) => this.releaseHeld(now) },
       { name: 'missed', every: 1_000, run: (now) => missed.sweep(now) },
       { name: 'writers', every: 250, run: () => this.services.writers.tick(this.services.draining) },
+      { name: 'turn limits', every: 250, run: () => this.services.admission.tick(this.services.draining) },
       { name: 'moves', every: 100, run: (now) => this.mover.sweep(now) },
       { name: 'restart', every: 100, run: () => this.rolling.tick(performance.now()) },
       { name: 'idle sessions', every: 500, run: (now) => this.sleepIdle(now) },
@@ -332,6 +337,7 @@ export class Skyport implements AdminActions {
     services.sharing = new Sharing(sharingRules(config));
     services.authenticator.update({ anonymous: config.identity.anonymous, tokens });
     for (const client of [...services.roster.all()]) client.reauthenticate();
+    services.admission.update(config.limits);
     reviewAll(services);
     this.log.level = config.log.level;
     this.pool.setPolicy(config.routing.policy);
@@ -390,8 +396,4 @@ const NEVER_USED = 3_600_000;
 
 /** Milliseconds a server has to delete a session. */
 const WIPE_DEADLINE = 10_000;
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
 

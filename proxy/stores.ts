@@ -13,7 +13,9 @@ import { RedisInstances } from './store/redis-instances.js';
 import { RedisRegistry } from './store/redis-registry.js';
 import type { Registry, SessionRecord } from './store/registry.js';
 import type { Quotas, SessionFiles } from './store/session-files.js';
+import { RedisTurns } from './store/redis-turns.js';
 import { Superseded, type SharedRegistry } from './store/shared-registry.js';
+import { TurnRates } from './store/turn-rates.js';
 
 export interface Stores {
   readonly registry: Registry;
@@ -21,6 +23,8 @@ export interface Stores {
   readonly files: SessionFiles | undefined;
   /** Undefined where no other Skyport can use the store. */
   readonly shared: Shared | undefined;
+  /** Counts turns by the minute. */
+  readonly rates: TurnRates;
   /** Of a store that may be away; undefined for one that is a part of this Skyport. */
   state(): StoreState | undefined;
   close(): Promise<void>;
@@ -31,6 +35,8 @@ export interface Shared {
   readonly others: Others;
   readonly registry: SharedRegistry;
   readonly instances: Instances;
+  /** The turns that run on all Skyports. */
+  readonly turns: RedisTurns;
 }
 
 /** @throws when the store cannot be opened, with a text for the operator */
@@ -40,7 +46,7 @@ export async function openStores(config: SkyportConfig, quotas: () => Quotas): P
   const registry = new EmbeddedRegistry(store.path);
   const files = sessions.state === 'skyport' ? new EmbeddedFiles(store.path, quotas) : undefined;
   return {
-    registry, files, shared: undefined,
+    registry, files, shared: undefined, rates: TurnRates.inMemory(),
     state: () => undefined,
     close: async () => {
       await files?.close();
@@ -77,9 +83,11 @@ async function openRedis({ store, sessions }: SkyportConfig, quotas: () => Quota
       close: () => registry.close(),
     },
     files,
+    rates: TurnRates.inRedis(client),
     state: () => state,
     shared: {
       registry, instances,
+      turns: new RedisTurns(client, instances.id, store.lease),
       others: {
         self: instances.id,
         create: (record) => registry.create(held(record)),

@@ -34,7 +34,7 @@ const MOST_TRIES = 8;
  */
 export function create(ask: Ask): Refusal | undefined {
   const { client } = ask;
-  const { directory, pool, limits, authenticator } = client.services;
+  const { admission, directory, pool, limits, authenticator } = client.services;
   const given = ask.scan.sessionId;
   // The server replaces an empty id by one of its own; the binding must be known before it answers.
   const sessionId = given === undefined || given === '' ? randomUUID() : given;
@@ -65,7 +65,8 @@ export function create(ask: Ask): Refusal | undefined {
     if (!placed) rewrite(ask, { ...ask.params(), workingDirectory: undefined });
     return attach(ask, existing);
   }
-  if (directory.ownedBy(owner).size >= limits.sessions_per_user) return refuse('SKYPORT_TOO_MANY_SESSIONS');
+  const tooMany = admission.refuseSessions(owner, client.principal!.roles, limits.sessions_per_user);
+  if (tooMany) return tooMany;
   if (waitsForServer(ask, owner, () => create(ask))) return undefined;
   const backend = pool.place({ user: owner, sessionId, protocolVersion: client.protocolVersion });
   if (isRefusal(backend)) return afterRestart(ask, backend, () => create(ask));

@@ -30,9 +30,15 @@ export function passOn(ask: Ask, session: Session): undefined {
   // A read that overtakes the create of its session would find nothing.
   const line = (): void => ask.line(session, order === 'none' ? 'long' : order, () => send(ask, session));
   if (order === 'none' && !session.creating) send(ask, session);
-  else if (spec.opensTurn) ask.client.services.writers.admit(ask, session, line);
+  else if (spec.opensTurn) admit(ask, session, line);
   else line();
   return undefined;
+}
+
+/** The user's limits first: whoever waits for the lock of a session has what his turn needs. */
+function admit(ask: Ask, session: Session, go: () => void): void {
+  const { admission, writers } = ask.client.services;
+  admission.admit(ask, session, () => writers.admit(ask, session, go));
 }
 
 function send(ask: Ask, session: Session): void {
@@ -167,8 +173,9 @@ export function passToAny(ask: Ask): Refusal | undefined {
 
 /** A call whose result names a new session: it is the owner's before the client hears of it. */
 export function fork(ask: Ask, source: Session): Refusal | undefined {
-  const { directory, limits } = ask.client.services;
-  if (directory.ownedBy(source.owner).size >= limits.sessions_per_user) return refuse('SKYPORT_TOO_MANY_SESSIONS');
+  const { admission, directory, limits } = ask.client.services;
+  const tooMany = admission.refuseFork(source, limits.sessions_per_user);
+  if (tooMany) return tooMany;
   // Whoever makes the new session is its holder.
   if (source.foreign) return passOn(ask, source);
   const path = ask.spec.registers!;

@@ -6,6 +6,7 @@ import type { LoginThrottle } from '../identity/throttle.js';
 import type { Directory } from '../sessions/directory.js';
 import type { Places } from '../sessions/places.js';
 import type { Sharing } from '../sessions/shares.js';
+import type { Admission } from './admission.js';
 import type { Cluster } from './cluster.js';
 import type { Recovery } from './recovery.js';
 import type { Roster } from './roster.js';
@@ -27,6 +28,7 @@ export interface Services {
   readonly places: Places;
   readonly pool: Pool;
   readonly roster: Roster;
+  readonly admission: Admission;
   readonly writers: Writers;
   readonly throttle: LoginThrottle;
   /** These are replaced by a reload; read them anew at each use. */

@@ -180,8 +180,9 @@ async function destroy(services: Services, stored: Stored, session: Session, by:
 }
 
 function fork(ask: Ask, stored: Stored, source: Session): Refusal | true {
-  const { directory, limits } = ask.client.services;
-  if (directory.ownedBy(source.owner).size >= limits.sessions_per_user) return refuse('SKYPORT_TOO_MANY_SESSIONS');
+  const { admission, limits } = ask.client.services;
+  const tooMany = admission.refuseFork(source, limits.sessions_per_user);
+  if (tooMany) return tooMany;
   return inLine(ask, source, () => atHolder(ask, source, () => forkNow(ask, stored, source)));
 }
 

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { refuse, type Refusal } from '../protocol/errors.js';
+import { OwnerRoles } from './owner-roles.js';
 import { PEER, type Principal } from './principal.js';
 import type { TokenEntry, TokenTable } from './tokens-file.js';
 
@@ -21,16 +22,27 @@ const USER_ROLE: ReadonlySet<string> = new Set(['user']);
  */
 export class Authenticator {
   #logins: Logins;
+  #roles: OwnerRoles;
   /** Digest of what other Skyports on the same store show. */
   #peers: Buffer | undefined;
 
   constructor(logins: Logins) {
     this.#logins = logins;
+    this.#roles = new OwnerRoles(logins.tokens);
   }
 
   /** From now on these are in force. Connections that exist are the caller's business: `current`. */
   update(logins: Logins): void {
     this.#logins = logins;
+    this.#roles = new OwnerRoles(logins.tokens);
+  }
+
+  /**
+   * The roles that a user has by the tokens in force, who need not be there.
+   * @param sessionId one of his sessions: a service's users have the roles of the service
+   */
+  rolesOf(user: string, sessionId: string): ReadonlySet<string> {
+    return this.#roles.of(user, sessionId);
   }
 
   /** @param secret of the Skyports that share a store; who shows it is one of them */

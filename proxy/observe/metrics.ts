@@ -12,6 +12,7 @@ import { MetricBook, metricsDocument } from './metric-book.js';
 import { processMetrics } from './process-metrics.js';
 import type { Snapshot } from './snapshot.js';
 import { snapshotMetrics } from './snapshot-metrics.js';
+import { turnLimitMetrics } from './turn-limit-metrics.js';
 
 /** Seconds. Skyport's own share is below the first bucket; a model call takes whole seconds. */
 const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -32,6 +33,7 @@ export class Metrics {
     this.#readSnapshot = snapshotMetrics(this.#book, this.#loopDelay);
     this.#countClientsAndSessions();
     this.#countRequests();
+    turnLimitMetrics(this.#book, (channel, subscriber) => this.#on(channel, subscriber));
     this.#countBackendsAndConfig();
     this.#readProcess = processMetrics(this.#book);
   }

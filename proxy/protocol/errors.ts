@@ -149,8 +149,13 @@ export const ERRORS = {
   },
   SKYPORT_TOO_MANY_SESSIONS: {
     code: -32061, side: 'client', retryable: true, message: 'Too many sessions',
-    meaning: 'The user owns `limits.sessions_per_user` sessions.',
+    meaning: 'The user owns `limits.sessions_per_user` sessions (or `limits.roles.<role>.sessions`), or all users with his role own `limits.roles.<role>.all.sessions`.',
     remedy: 'Delete sessions, or raise the limit.',
+  },
+  SKYPORT_TURN_LIMIT: {
+    code: -32066, side: 'client', retryable: true, message: 'Too many turns',
+    meaning: 'The user has as many turns as `limits.turns` or `limits.roles` allow him, or all users with his role together, at one time or within a minute; as many messages as may wait for that already do, or this one has waited for as long as it may. It was not passed on. `data.retryAfterMs` is when another try may be worth it.',
+    remedy: 'Send it again after `data.retryAfterMs` milliseconds, or raise the limit.',
   },
   SKYPORT_TOO_MANY_REQUESTS: {
     code: -32062, side: 'client', retryable: true, message: 'Too many requests under way',
@@ -234,6 +239,8 @@ export interface Refusal {
   readonly message: string;
   /** The guard's rule, where one decided. */
   readonly rule?: string;
+  /** Milliseconds after which another try may be worth it, where that is known. */
+  readonly retryAfterMs?: number;
 }
 
 /**
@@ -260,6 +267,7 @@ export function refuseSession(sessionId: string): Refusal {
  */
 export function errorReply(idToken: string, refusal: Refusal): string {
   const spec = ERRORS[refusal.name];
-  const data = { name: refusal.name, side: spec.side, retryable: spec.retryable, rule: refusal.rule };
+  const { name, rule, retryAfterMs } = refusal;
+  const data = { name, side: spec.side, retryable: spec.retryable, rule, retryAfterMs };
   return `{"jsonrpc":"2.0","id":${idToken},"error":${JSON.stringify({ code: refusal.code, message: refusal.message, data })}}`;
 }

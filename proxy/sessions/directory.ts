@@ -13,7 +13,7 @@ import { isUnused, Session, type SessionEvents } from './session.js';
 
 export class Directory {
   private readonly sessions = new Map<string, Session>();
-  private readonly owned = new Owned();
+  readonly owned = new Owned();
   private readonly loads = new Loads();
   private readonly dirty = new Set<Session>();
   /** Bound in the registry, and the files were not told: whoever had them might still write. */

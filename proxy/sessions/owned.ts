@@ -7,6 +7,8 @@ export class Owned {
   private readonly owners = new Map<string, Set<Session>>();
   /** And some that are not shared any more. */
   readonly shared = new Set<Session>();
+  /** Is told of each session that is there from now on (1), or not any more (-1). */
+  counted: (session: Session, change: 1 | -1) => void = () => undefined;
 
   by(owner: string): ReadonlySet<Session> {
     return this.owners.get(owner) ?? NONE;
@@ -15,6 +17,7 @@ export class Owned {
   add(session: Session): void {
     let owned = this.owners.get(session.owner);
     if (!owned) this.owners.set(session.owner, (owned = new Set()));
+    if (!owned.has(session)) this.counted(session, 1);
     owned.add(session);
     this.look(session);
   }
@@ -26,7 +29,7 @@ export class Owned {
 
   delete(session: Session): void {
     const owned = this.owners.get(session.owner);
-    owned?.delete(session);
+    if (owned?.delete(session)) this.counted(session, -1);
     if (owned?.size === 0) this.owners.delete(session.owner);
     this.shared.delete(session);
   }

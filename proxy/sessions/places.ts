@@ -1,11 +1,12 @@
 /**
  * Places on the backends: at most `sessions.max_active_per_backend` sessions are loaded on each. When
  * all are taken, the one that was used longest ago and is idle is put to sleep and its place given
- * away; when none is idle, the newcomer waits in line.
+ * away; when none is idle, the newcomer waits in line, where owners take turns.
  */
 import { refuse, type Refusal } from '../protocol/errors.js';
 import type { Directory } from './directory.js';
 import { hibernate, isQuiet } from './hibernation.js';
+import { OwnersLine } from './owners-line.js';
 import type { Session } from './session.js';
 
 /** Milliseconds that a session waits for a place before its call is refused. */
@@ -20,8 +21,8 @@ const STEP = 20;
 export class Places {
   /** Sessions that have been given a place and are not loaded yet, by backend. */
   private readonly reserved = new Map<string, Set<Session>>();
-  /** The end of each backend's line: one looks for a place at a time, in order of arrival. */
-  private readonly lines = new Map<string, Promise<unknown>>();
+  /** By backend: one looks for a place at a time. */
+  private readonly lines = new Map<string, OwnersLine>();
   private readonly lookers = new Set<() => void>();
 
   /**
@@ -42,9 +43,9 @@ export class Places {
     if (this.limit() === undefined || session.foreign || session.attachments.some((a) => a.live)) return () => undefined;
     const { backend } = session;
     const deadline = Date.now() + PATIENCE;
-    const found = (this.lines.get(backend) ?? Promise.resolve()).then(() => this.find(backend, session, deadline));
-    this.lines.set(backend, found);
-    return found;
+    let line = this.lines.get(backend);
+    if (!line) this.lines.set(backend, (line = new OwnersLine(() => this.lines.delete(backend))));
+    return line.run(session.owner, () => this.find(backend, session, deadline));
   }
 
   /** Whether the session could be loaded on this backend without another one having to go. */

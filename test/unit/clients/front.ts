@@ -1,6 +1,8 @@
 /** The room of the clients as skyport.ts furnishes it, on real sockets, in front of fake CLI servers. */
 import { createHash } from 'node:crypto';
 import { Pool, type StaticBackend } from '../../../proxy/backends/pool.js';
+import { Admission } from '../../../proxy/clients/admission.js';
+import type { LimitRules } from '../../../proxy/clients/allowances.js';
 import { listenTcp, type Bound } from '../../../proxy/clients/listeners.js';
 import { Roster } from '../../../proxy/clients/roster.js';
 import type { Limits, Services } from '../../../proxy/clients/services.js';
@@ -12,6 +14,7 @@ import { tokenIdOf, type TokenTable } from '../../../proxy/identity/tokens-file.
 import { Directory } from '../../../proxy/sessions/directory.js';
 import { Places } from '../../../proxy/sessions/places.js';
 import { Sharing } from '../../../proxy/sessions/shares.js';
+import { TurnRates } from '../../../proxy/store/turn-rates.js';
 import { FakeServer } from '../../support/fake-server.js';
 import type { Scope } from '../../support/scope.js';
 import { WireClient } from '../../support/wire-client.js';
@@ -47,6 +50,8 @@ export interface FrontOptions {
   /** Do not wait for the server, and let the test start it. */
   readonly later?: boolean;
   readonly writers?: WriterRules;
+  /** `limits.turns` and `limits.roles`. */
+  readonly turns?: LimitRules;
   /** Of the wait for a turn, milliseconds. */
   readonly now?: () => number;
 }
@@ -59,7 +64,7 @@ export class Front {
 
   private constructor(private readonly scope: Scope, private readonly options: FrontOptions) {
     const directory = new Directory(this.registry, {
-      turnStarted: () => undefined, turnEnded: () => undefined, changed: () => undefined, unloaded: () => undefined,
+      turnStarted: () => undefined, turnEnded: (session) => this.services.admission.turnEnded(session), changed: () => undefined, unloaded: () => undefined,
     }, () => undefined);
     const roster = new Roster();
     const pool = new Pool('round_robin', directory, {
@@ -71,6 +76,9 @@ export class Front {
     });
     this.services = {
       directory, pool, roster,
+      admission: new Admission(options.turns ?? {}, directory, (...owner) => this.services.authenticator.rolesOf(...owner), {
+        rates: TurnRates.inMemory(), now: options.now,
+      }),
       writers: new Writers(options.writers ?? { mode: 'queue', wait: 120_000 }, options.now),
       places: new Places(directory, () => undefined, () => undefined),
       throttle: new Impatient(),
