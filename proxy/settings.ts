@@ -9,7 +9,8 @@ import { formatProblem, hasErrors, type Problem } from '../config/problem.js';
 import type { SkyportConfig } from '../config/schema.js';
 import type { BackendSettings } from './backends/backend.js';
 import type { StaticBackend } from './backends/pool.js';
-import type { FleetOptions } from './fleet/supervisor.js';
+import type { FleetOptions, TenantOptions, UserOptions } from './fleet/options.js';
+import type { ResourceLimits } from './fleet/tenancy.js';
 import { Guard } from './guard/guard.js';
 import { loadTokens, type TokenTable } from './identity/tokens-file.js';
 import type { Quotas } from './store/session-files.js';
@@ -90,15 +91,35 @@ export function writerRules({ sessions }: SkyportConfig): { mode: SkyportConfig[
 }
 
 export function fleetOptions(config: SkyportConfig): FleetOptions {
-  const { count, command, env, working_directory, start_timeout, stop_timeout, restart_backoff } = config.fleet;
+  const { count, command, env, limits, canary, working_directory, start_timeout, stop_timeout, restart_backoff } = config.fleet;
   return {
     count,
     command,
-    env: env as Record<string, string>,
+    env,
+    limits: resourceLimits(limits),
+    canary,
     workingDirectory: working_directory,
     directory: join(config.store.path, 'servers'),
     startTimeout: start_timeout,
     stopTimeout: stop_timeout,
     restartBackoff: restart_backoff,
+    tenants: hasTenants(config) ? tenantOptions(config) : undefined,
   };
+}
+
+/** Whether some users have servers of their own. */
+function hasTenants({ fleet: { isolation, roles } }: SkyportConfig): boolean {
+  return isolation === 'per_user' || Object.values(roles).some((role) => role.isolation === 'per_user');
+}
+
+function tenantOptions({ fleet }: SkyportConfig): TenantOptions {
+  const { max_servers, spares, idle_stop, wait, waiting, uids } = fleet;
+  const users = Object.entries(fleet.users).map(([user, { env, github_token, uid, gid, limits }]): [string, UserOptions] => (
+    [user, { env, githubToken: github_token, uid, gid, limits: resourceLimits(limits) }]
+  ));
+  return { maxServers: max_servers, spares, idleStop: idle_stop, wait, waiting, uids, users: Object.fromEntries(users) };
+}
+
+function resourceLimits({ memory, processes, open_files }: SkyportConfig['fleet']['limits']): ResourceLimits {
+  return { memory, processes, openFiles: open_files };
 }

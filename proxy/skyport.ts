@@ -125,21 +125,21 @@ export class Skyport implements AdminActions {
       onBroadcast: (...news) => broadcast(this.services, ...news),
       onUp: () => this.markReady(),
       onDown: (backend, reason, hung) => {
-        if (hung && backend.kind === 'managed') this.fleet.recycle(backend.name, reason);
+        if (hung && backend.kind === 'managed') this.fleet.kill(backend.name, reason);
       },
       onRemoved: (backend) => {
         if (backend.kind === 'managed') void this.fleet.retire(backend.name);
       },
       onSpent: (backend, reason) => {
-        if (backend.kind === 'managed') this.fleet.recycle(backend.name, reason);
+        if (backend.kind === 'managed') this.fleet.kill(backend.name, reason);
       },
     }, files && new StateServer(files, this.directory, {
       strip: (sessionId, content) => this.directory.get(sessionId)?.journal?.ghosts.strip(content) ?? content,
       onAppend: (sessionId, _path, content) => this.directory.get(sessionId)?.journal?.stored(content),
     }));
     this.fleet = new Fleet(fleetOptions(config), {
-      onReady: ({ name, host, port, token, workingDirectory }) =>
-        this.pool.managedUp({ name, address: { host, port, token, workingDirectory } }, managedSettings(this.config)),
+      onReady: ({ name, host, port, token, workingDirectory, tenancy, canary, run }) =>
+        this.pool.managedUp({ name, address: { host, port, token, workingDirectory }, tenancy, canary, run }, managedSettings(this.config)),
       onGone: (name, reason) => this.pool.managedDown(name, reason),
       onLine: (backend, stream, line) => channels.backendLine.publish({ backend, stream, line }),
       onRemoved: (name) => this.pool.managedRemove(name, 'the fleet shrinks'),

@@ -1,212 +1,337 @@
 /**
- * One name of the fleet, `managed-<n>`, over all the runs of its server: starts it again when it dies,
- * in the same directory, so that the sessions on its disk survive it.
+ * One name of the fleet over all the runs of its server: starts it again when it dies, in the same
+ * directory, so that the sessions on its disk survive it.
  *
  *   waiting ──back-off over──▶ starting ──listening──▶ ready ──dismiss()──▶ leaving
  *      ▲                          │                      │  ◀──keep()────   │
- *      └──── died, recycled ──────┴──────────────────────┘                  │ end(), or it died
+ *      └──── died, killed ────────┴──────────────────────┘                  │ end(), or it died
  *                                                    stopping, then gone ◀──┘
+ *
+ * renew() starts a successor beside the run that serves:
+ *
+ *   current ── successor starts ──▶ it listens: successor is current, the run before is older until
+ *      │                │           endRun(), which whoever drains it calls
+ *      │                └─▶ it does not: current stays, the next renewal has a back-off
+ *      └─ dies meanwhile: the successor is current at once
  */
-import { resolve } from 'node:path';
-import { Backoff, type BackoffLimits } from './backoff.js';
+import { Backoff } from './backoff.js';
 import { ownMarker } from './marker.js';
-import { findRuntime } from './runtime.js';
-import { ManagedServer, SERVER_HOST, type OutputStream } from './server.js';
+import type { FleetOptions } from './options.js';
+import type { MemberEvents, MemberState, MemberStatus } from './reports.js';
+import { Run } from './run.js';
+import type { Starts } from './starts.js';
+import type { Outfit, Tenancy } from './tenancy.js';
 
-export type MemberState = 'waiting' | 'starting' | 'ready' | 'leaving' | 'stopping';
-
-export interface MemberOptions {
-  /** A program and its leading arguments; the runtime bundled with the SDK when left out. */
-  readonly command?: readonly string[];
-  /** `fleet.env`; see environment.ts for what else a server gets. */
-  readonly env: Readonly<Record<string, string>>;
-  /** The servers' working directory, created if missing; each server's own directory when left out. */
-  readonly workingDirectory?: string;
-  /** `<store.path>/servers`; a server's own directory is `<directory>/<name>`. */
-  readonly directory: string;
-  /** ms */
-  readonly startTimeout: number;
-  /** From SIGTERM to SIGKILL, ms. */
-  readonly stopTimeout: number;
-  readonly restartBackoff: BackoffLimits;
-}
-
-export interface ReadyServer {
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  /** A secret. */
-  readonly token: string;
-  readonly pid: number;
-  /** The directory that its process was started in. */
-  readonly workingDirectory: string;
-}
-
-export interface MemberEvents {
-  /** A server listens: after each start, and once more when one that was to leave may stay. */
-  onReady(server: ReadyServer): void;
-  /** A server that was ready is gone; at once, before what it leaves behind has been cleared away. */
-  onGone(name: string, reason: string): void;
-  /** What a server printed; bounded, its token blanked out. */
-  onLine(name: string, stream: OutputStream, line: string): void;
-  /** A start came to nothing; the next one is in `retryIn` ms. */
-  onStartFailed?(name: string, reason: string, retryIn: number): void;
-}
+export type { MemberEvents, MemberState, MemberStatus } from './reports.js';
+export type { ReadyServer } from './run.js';
 
 /** What a member needs of its fleet. */
 export interface MemberHost {
   readonly id: string;
-  readonly options: MemberOptions;
+  readonly options: FleetOptions;
   readonly events: MemberEvents;
   readonly random: () => number;
+  readonly starts: Starts;
+  nextRun(): number;
+  /** By the configuration as it is now. */
+  outfitOf(member: Member): Outfit;
+  /** Whether its start goes before that of a spare. */
+  isUrgent(member: Member): boolean;
   /** Whether the fleet wants a server of this name to run. */
-  wants(name: string): boolean;
+  wants(member: Member): boolean;
+  /** It is ready, or a start or a run came to its end. */
+  settled(member: Member): void;
   /** The member has ended by itself while it was leaving. */
   left(member: Member): void;
 }
 
-/** For `skyport status`. */
-export interface MemberStatus {
-  readonly name: string;
-  readonly state: MemberState;
-  readonly pid?: number;
-  readonly port?: number;
-  /** Starts after the first. */
-  readonly restarts: number;
-  /** It died several times in a row without a stable minute in between. */
-  readonly crashLoop: boolean;
-  /** Of the process that runs; unix time in ms. */
-  readonly startedAt?: number;
-  /** How the last process ended, or why there is none. */
-  readonly lastExit?: string;
-}
-
 export class Member {
   readonly name: string;
+  readonly isCanary: boolean;
   readonly #host: MemberHost;
   readonly #backoff: Backoff;
+  readonly #renewals: Backoff;
+  /** All that have not ended. */
+  readonly #runs = new Set<Run>();
+  #tenancy: Tenancy;
   #state: MemberState = 'starting';
-  #server: ManagedServer | undefined;
-  #ready: ReadyServer | undefined;
-  /** performance.now() when it began to listen. */
-  #readySince = 0;
-  #startedAt: number | undefined;
+  #current: Run | undefined;
+  #successor: Run | undefined;
+  #renewReason = '';
+  #older: Run | undefined;
   #starts = 0;
   #lastExit: string | undefined;
+  #renewFailed: string | undefined;
+  /** performance.now() */
+  #renewAfter = 0;
+  /** Of the last start. */
+  #triedKey: string | undefined;
   #restart: NodeJS.Timeout | undefined;
+  #dismissed = false;
   #ending: Promise<void> | undefined;
 
-  constructor(name: string, host: MemberHost) {
+  /** @param isCanary of a shared server */
+  constructor(name: string, tenancy: Tenancy, isCanary: boolean, host: MemberHost) {
     this.name = name;
+    this.isCanary = isCanary;
+    this.#tenancy = tenancy;
     this.#host = host;
     this.#backoff = new Backoff(host.random);
+    this.#renewals = new Backoff(host.random);
   }
 
   get state(): MemberState {
     return this.#state;
   }
 
+  get tenancy(): Tenancy {
+    return this.#tenancy;
+  }
+
+  /** Whether a server listens under its name. */
   get isReady(): boolean {
-    return this.#ready !== undefined;
+    return this.#current?.hasListened === true;
+  }
+
+  /** Whether it was one too many when it ended: nothing follows it. */
+  get isDismissed(): boolean {
+    return this.#dismissed;
+  }
+
+  get isRenewing(): boolean {
+    return this.#successor !== undefined || this.#older !== undefined;
+  }
+
+  get isCrashLooping(): boolean {
+    return this.#backoff.isLooping(this.#current?.ranFor ?? 0);
+  }
+
+  get lastExit(): string | undefined {
+    return this.#lastExit;
+  }
+
+  /** What the run that serves was started with; undefined while nothing has been started. */
+  get outfit(): Outfit | undefined {
+    return this.#current?.outfit;
+  }
+
+  get pids(): number[] {
+    return [...this.#runs].flatMap(({ pid }) => pid ?? []);
   }
 
   status(): MemberStatus {
+    const current = this.#current;
+    const wanted = this.#host.outfitOf(this);
     return {
       name: this.name,
       state: this.#state,
-      pid: this.#server?.state === 'exited' ? undefined : this.#server?.pid,
-      port: this.#ready?.port,
+      tenancy: this.#tenancy,
+      canary: (current?.outfit ?? wanted).canary,
+      run: current?.number,
+      pid: current?.pid,
+      port: current?.port,
       restarts: Math.max(0, this.#starts - 1),
-      crashLoop: this.#backoff.looping,
-      startedAt: this.#startedAt,
+      crashLoop: this.isCrashLooping,
+      startedAt: current?.startedAt,
       lastExit: this.#lastExit,
+      outdated: current?.outfit !== undefined && current.outfit.key !== wanted.key,
+      renewing: this.isRenewing,
+      older: this.#older?.number,
+      renewFailed: this.#renewFailed,
     };
   }
 
   /** Starts a server, unless the name is not wanted (any more). */
   launch(): void {
-    if (this.#ending !== undefined || !this.#host.wants(this.name)) return;
+    if (this.#ending !== undefined || this.#current !== undefined || !this.#host.wants(this)) return;
     this.#state = 'starting';
-    const { command, env, directory, workingDirectory, startTimeout } = this.#host.options;
-    const runtime = findRuntime(command);
-    if ('missing' in runtime) {
-      this.#lastExit = runtime.missing;
-      this.#restartLater(0, runtime.missing);
-      return;
-    }
-    const server: ManagedServer = new ManagedServer({
-      command: runtime.command,
-      env,
-      workingDirectory: workingDirectory === undefined ? undefined : resolve(workingDirectory),
-      directory: resolve(directory, this.name),
-      startTimeout,
-      marker: ownMarker(this.#host.id, this.name),
-    }, {
-      onListening: (port) => this.#listening(server, port),
-      onExit: (reason) => this.#exited(server, reason),
-      onLine: (stream, line) => this.#host.events.onLine(this.name, stream, line),
-    });
-    this.#server = server;
-    this.#starts++;
-    this.#startedAt = Date.now();
-    server.start();
+    this.#current = this.#newRun();
+    this.#current.start(this.#host.starts, this.#host.isUrgent(this));
   }
 
-  /** Kills the server and its process group; it is started again after its back-off. */
-  recycle(reason: string): void {
-    this.#server?.kill(reason);
+  /** Somebody waits for its start. */
+  urge(): void {
+    this.#current?.urge();
+  }
+
+  /** A spare becomes a user's. */
+  give(user: string): void {
+    this.#tenancy = { kind: 'user', user };
+    this.urge();
+    if (this.isReady) this.#host.events.onReady(this.#current!.ready(this.#tenancy));
+  }
+
+  /** The configuration has changed: what failed with the old one is tried at once with the new one. */
+  refresh(): void {
+    if (this.#triedKey === undefined || this.#host.outfitOf(this).key === this.#triedKey) return;
+    this.#renewals.reset();
+    this.#renewAfter = 0;
+    this.#renewFailed = undefined;
+    if (this.#state !== 'waiting') return;
+    this.#backoff.reset();
+    if (this.#restart === undefined) return;
+    clearTimeout(this.#restart);
+    this.#restart = undefined;
+    this.launch();
+  }
+
+  /**
+   * Kills a run and its process group; what serves is started again after its back-off.
+   * @param run left out: the one that serves
+   */
+  kill(reason: string, run?: number): void {
+    const meant = run === undefined ? this.#current : this.#run(run);
+    meant?.kill(reason);
+  }
+
+  /** Starts a successor. @returns false when one is under way, has just failed, or nothing serves */
+  renew(reason: string): boolean {
+    if (this.#state !== 'ready' || this.isRenewing || performance.now() < this.#renewAfter) return false;
+    this.#renewReason = reason;
+    this.#successor = this.#newRun();
+    this.#successor.start(this.#host.starts, false);
+    return true;
   }
 
   /** The server is one too many: it goes on until end(), but is not started again. */
   dismiss(): void {
     clearTimeout(this.#restart);
+    this.#restart = undefined;
     this.#state = 'leaving';
+    this.#dismissed = true;
+    void this.#successor?.stop(0);
+    this.#successor = undefined;
   }
 
   /** Takes a dismissal back. One that is ending, or has died meanwhile, is replaced instead. */
   keep(): void {
-    if (this.#ready === undefined || this.#ending !== undefined) return;
+    if (!this.isReady || this.#ending !== undefined) return;
     this.#state = 'ready';
-    this.#host.events.onReady(this.#ready);
+    this.#dismissed = false;
+    this.#host.events.onReady(this.#current!.ready(this.#tenancy));
   }
 
-  /** @returns when the server and all that it started are gone, and none follows */
+  /** @returns when all runs and all that they started are gone, and none follows */
   end(): Promise<void> {
     clearTimeout(this.#restart);
+    this.#restart = undefined;
     this.#state = 'stopping';
-    this.#ending ??= this.#server?.stop(this.#host.options.stopTimeout) ?? Promise.resolve();
+    this.#ending ??= Promise.all([...this.#runs].map((run) => run.stop(this.#host.options.stopTimeout))).then(() => undefined);
     return this.#ending;
   }
 
-  #listening(server: ManagedServer, port: number): void {
-    this.#readySince = performance.now();
-    const { workingDirectory } = server;
-    this.#ready = { name: this.name, host: SERVER_HOST, port, token: server.token, pid: server.pid!, workingDirectory };
-    this.#state = 'ready';
-    this.#host.events.onReady(this.#ready);
+  isCurrent(run: number): boolean {
+    return this.#current?.number === run;
   }
 
-  #exited(server: ManagedServer, reason: string): void {
-    const wasReady = this.#ready !== undefined;
-    const ranFor = wasReady ? performance.now() - this.#readySince : 0;
-    this.#lastExit = reason;
-    this.#ready = undefined;
-    this.#startedAt = undefined;
-    if (this.#state === 'ready' || this.#state === 'starting') this.#state = 'waiting';
-    if (wasReady) this.#host.events.onGone(this.name, reason);
-    // The next server opens the same files: not before the last process of this one is gone.
-    void server.ended.then(() => {
-      this.#server = undefined;
-      if (this.#ending !== undefined) return;
-      if (this.#state === 'leaving') this.#host.left(this);
-      else this.#restartLater(ranFor, wasReady ? undefined : reason);
+  /** Ends a run that does not serve any more. @returns when it and all that it started are gone */
+  endRun(run: number): Promise<void> {
+    return this.#run(run)?.stop(this.#host.options.stopTimeout) ?? Promise.resolve();
+  }
+
+  #run(number: number): Run | undefined {
+    for (const run of this.#runs) if (run.number === number) return run;
+    return undefined;
+  }
+
+  #newRun(): Run {
+    const number = this.#host.nextRun();
+    const run = new Run(number, () => {
+      const outfit = this.#host.outfitOf(this);
+      const { options } = this.#host;
+      this.#triedKey = outfit.key;
+      this.#starts++;
+      return {
+        name: this.name, number, options, outfit,
+        // Names the run: what the end of one run clears away must not be its successor.
+        marker: ownMarker(this.#host.id, `${this.name}.${number}`),
+        workingDirectory: this.#tenancy.kind === 'shared' ? options.workingDirectory : undefined,
+      };
+    }, {
+      onListening: () => this.#listening(run),
+      onExit: (_, reason) => this.#exited(run, reason),
+      onLine: (stream, line) => this.#host.events.onLine(this.name, stream, line),
     });
+    this.#runs.add(run);
+    void run.ended.then(() => this.#runs.delete(run));
+    return run;
+  }
+
+  #listening(run: Run): void {
+    const { events } = this.#host;
+    if (run === this.#successor) {
+      this.#older = this.#current;
+      this.#current = run;
+      this.#successor = undefined;
+      this.#renewFailed = undefined;
+      this.#renewals.reset();
+      if (events.onSucceeded !== undefined) events.onSucceeded(run.ready(this.#tenancy), this.#renewReason);
+      else void this.#older?.stop(this.#host.options.stopTimeout);
+    } else if (run === this.#current && this.#ending === undefined) {
+      this.#state = 'ready';
+      events.onReady(run.ready(this.#tenancy));
+    }
+    this.#host.settled(this);
+  }
+
+  #exited(run: Run, reason: string): void {
+    if (run === this.#current) this.#currentExited(run, reason);
+    else if (run === this.#successor) this.#successorFailed(reason);
+    else this.#olderExited(run, reason);
+    this.#host.settled(this);
+  }
+
+  #currentExited(run: Run, reason: string): void {
+    this.#lastExit = reason;
+    this.#current = undefined;
+    if (this.#ending === undefined && this.#state !== 'leaving') this.#state = 'waiting';
+    if (run.hasListened) this.#host.events.onGone(this.name, reason, run.number);
+    const { ranFor } = run;
+    if (this.#successor !== undefined && this.#ending === undefined) {
+      // Its death counts, but there is nothing to wait for.
+      this.#backoff.next(ranFor, this.#host.options.restartBackoff);
+      this.#current = this.#successor;
+      this.#successor = undefined;
+      this.#state = 'starting';
+      this.#current.urge();
+      return;
+    }
+    // The next server opens the same files: not before the last process of this one is gone.
+    void run.ended.then(() => {
+      if (this.#ending !== undefined) return;
+      if (this.#state === 'leaving') this.#leftIfEmpty();
+      else this.#restartLater(ranFor, run.hasListened ? undefined : reason);
+    });
+  }
+
+  #successorFailed(reason: string): void {
+    this.#successor = undefined;
+    const delay = this.#renewals.next(0, this.#host.options.restartBackoff);
+    this.#renewAfter = performance.now() + delay;
+    this.#renewFailed = reason;
+    this.#host.events.onStartFailed?.(this.name, reason, delay);
+  }
+
+  #olderExited(run: Run, reason: string): void {
+    if (run === this.#older) this.#older = undefined;
+    if (run.hasListened) this.#host.events.onGone(this.name, reason, run.number);
+    void run.ended.then(() => {
+      if (this.#state === 'leaving') this.#leftIfEmpty();
+    });
+  }
+
+  #leftIfEmpty(): void {
+    if (this.#current === undefined && this.#older === undefined) this.#host.left(this);
   }
 
   #restartLater(ranFor: number, startFailure?: string): void {
     const delay = this.#backoff.next(ranFor, this.#host.options.restartBackoff);
     this.#state = 'waiting';
-    this.#restart = setTimeout(() => this.launch(), delay);
+    this.#restart = setTimeout(() => {
+      this.#restart = undefined;
+      this.launch();
+    }, delay);
     if (startFailure !== undefined) this.#host.events.onStartFailed?.(this.name, startFailure, delay);
+    this.#host.settled(this);
   }
 }

@@ -22,6 +22,7 @@ import { formatMarker, type Marker } from './marker.js';
 import { endServer } from './orphans.js';
 import { signalGroup } from './processes.js';
 import { SERVER_ARGUMENTS } from './runtime.js';
+import type { Confinement, EnvironmentValue } from './tenancy.js';
 
 export type OutputStream = 'stdout' | 'stderr';
 
@@ -29,7 +30,8 @@ export interface ServerSpec {
   /** A program and its leading arguments; the server's own are appended. */
   readonly command: readonly string[];
   /** `fleet.env` */
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, EnvironmentValue>>;
+  readonly confinement?: Confinement;
   /** Absolute; created if missing. The server's own directory when left out. */
   readonly workingDirectory?: string;
   /** The server's own directory, absolute; the same for each run of a name. */
@@ -136,7 +138,7 @@ export class ManagedServer {
     mkdirSync(workingDirectory, { recursive: true });
     return spawn(command[0]!, [...command.slice(1), ...SERVER_ARGUMENTS], {
       cwd: workingDirectory,
-      env: serverEnvironment(process.env, env, { directory, token: this.token, marker: formatMarker(marker) }),
+      env: serverEnvironment(process.env, env as Record<string, string>, { directory, token: this.token, marker: formatMarker(marker) }),
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       windowsHide: true,

@@ -1,13 +1,13 @@
 /** What an earlier Skyport, killed with -9, left running. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { afterEach, describe, expect, it } from 'vitest';
 import { findRuntime } from '../../proxy/fleet/runtime.js';
 import type { ReadyServer } from '../../proxy/fleet/member.js';
-import { FleetRig, isRunning, until } from './fleet-rig.js';
+import { environmentOf, FleetRig, isRunning, tenants, until } from './fleet-rig.js';
 
 const FLEET_SOURCES = join(import.meta.dirname, '../../proxy/fleet');
 
@@ -26,7 +26,7 @@ function bundledRuntime(): readonly string[] {
 }
 
 /** Another process with a fleet of two on the same directory; gives its servers when they listen. */
-async function otherSkyport(command: readonly string[]): Promise<ReadyServer[]> {
+async function otherSkyport(command: readonly string[], over: object = {}, users: readonly string[] = []): Promise<ReadyServer[]> {
   const built = join(rig.directory, 'built');
   mkdirSync(built, { recursive: true });
   writeFileSync(join(built, 'package.json'), '{"type":"module"}');
@@ -38,12 +38,14 @@ async function otherSkyport(command: readonly string[]): Promise<ReadyServer[]> 
   }
   const options = {
     count: 2, command, env: { COPILOT_OFFLINE: 'true' }, directory: join(rig.directory, 'servers'),
-    startTimeout: 15_000, stopTimeout: 5_000, restartBackoff: { min: 20, max: 200 },
+    startTimeout: 15_000, stopTimeout: 5_000, restartBackoff: { min: 20, max: 200 }, ...over,
   };
   writeFileSync(join(built, 'main.js'), `
     import { Fleet } from './supervisor.js';
     const onReady = (server) => console.log(JSON.stringify(server));
-    new Fleet(${JSON.stringify(options)}, { onReady, onGone() {}, onLine() {} }).start();
+    const fleet = new Fleet(${JSON.stringify(options)}, { onReady, onGone() {}, onLine() {} });
+    fleet.start();
+    for (const user of ${JSON.stringify(users)}) await fleet.claim(user);
   `);
   const child = spawn(process.execPath, [join(built, 'main.js')], { stdio: ['ignore', 'pipe', 'inherit'] });
   other = child;
@@ -89,6 +91,34 @@ describe('the servers of a Skyport that was killed', () => {
     await rig.readyAgain('managed-1');
     expect(children.map(isRunning)).toEqual([false, false]);
     expect(rig.orphansEnded).toBe(4);
+  });
+
+  it('are ended when they are users\' own, whose homes the next ones go on in', async () => {
+    rig = new FleetRig(tenants());
+    const left = await otherSkyport(bundledRuntime(), tenants(), ['alice', 'bob']);
+    await until(() => readFileSync(join(rig.directory, 'servers/homes.json'), 'utf8').includes('bob'), 'both homes on the disk');
+    await killOther();
+    expect(left.map(({ tenancy }) => tenancy)).toEqual([{ kind: 'user', user: 'alice' }, { kind: 'user', user: 'bob' }]);
+    expect(left.map(({ pid }) => isRunning(pid))).toEqual([true, true]);
+    const homeOfBob = environmentOf(left[1]!.pid)['COPILOT_HOME'];
+    rig.start();
+    const bob = await rig.claim('bob');
+    expect(left.map(({ pid }) => isRunning(pid))).toEqual([false, false]);
+    expect(rig.orphansEnded).toBe(2);
+    expect(environmentOf(bob.pid)['COPILOT_HOME']).toBe(homeOfBob);
+  });
+
+  it('are ended when they are spares, whose homes are removed', async () => {
+    rig = new FleetRig(tenants());
+    const [left] = await otherSkyport(bundledRuntime(), tenants({ spares: 2 }));
+    const home = join(rig.directory, 'servers', left!.name);
+    await until(() => readFileSync(join(rig.directory, 'servers/homes.json'), 'utf8').includes(left!.name), 'its home on the disk');
+    await killOther();
+    expect([isRunning(left!.pid), existsSync(home)]).toEqual([true, true]);
+    rig.start();
+    await until(() => !existsSync(home), 'the home removed');
+    expect(isRunning(left!.pid)).toBe(false);
+    expect((await rig.claim('alice')).name).toBe('managed-u3');
   });
 
   it('are ended even when they are stopped', async () => {

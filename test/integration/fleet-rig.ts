@@ -5,20 +5,31 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { processStat } from '../../proxy/fleet/processes.js';
 import { Fleet, type FleetEvents, type FleetOptions } from '../../proxy/fleet/supervisor.js';
-import type { ReadyServer } from '../../proxy/fleet/member.js';
+import type { MemberStatus, ReadyServer } from '../../proxy/fleet/member.js';
+import type { TenantOptions } from '../../proxy/fleet/options.js';
+import type { Use } from '../../proxy/fleet/tenants.js';
 
 export class FleetRig {
-  readonly directory = mkdtempSync(join(tmpdir(), 'skyport-fleet-'));
+  readonly directory: string;
   readonly ready: ReadyServer[] = [];
   readonly gone: { name: string; reason: string }[] = [];
+  /** The runs that are gone, in the same order. */
+  readonly goneRuns: number[] = [];
+  readonly succeeded: { server: ReadyServer; reason: string }[] = [];
   readonly failed: { name: string; reason: string; retryIn: number }[] = [];
   readonly removed: string[] = [];
+  readonly removedFor: string[] = [];
+  /** What sessions tell of servers, by name. */
+  readonly use = new Map<string, Use>();
+  /** Servers that are to go are ended at once, as if they had no sessions. */
+  drainsAtOnce = false;
   readonly lines: string[] = [];
   orphansEnded = 0;
   #options: FleetOptions;
   #fleet: Fleet | undefined;
 
-  constructor(over: Partial<FleetOptions> = {}) {
+  constructor(over: Partial<FleetOptions> = {}, directory = mkdtempSync(join(tmpdir(), 'skyport-fleet-'))) {
+    this.directory = directory;
     this.#options = {
       count: 1, env: { COPILOT_OFFLINE: 'true' }, directory: join(this.directory, 'servers'),
       startTimeout: 15_000, stopTimeout: 5_000, restartBackoff: { min: 20, max: 200 }, ...over,
@@ -54,6 +65,24 @@ export class FleetRig {
     return [process.execPath, file];
   }
 
+  /** The user's server. @throws when it is refused */
+  async claim(user: string): Promise<ReadyServer> {
+    const claim = await this.fleet.claim(user);
+    if ('refused' in claim) throw new Error(`${user}: ${claim.refused}, ${claim.reason}`);
+    return this.ready.findLast((server) => server.name === claim.name)!;
+  }
+
+  status(name: string): MemberStatus {
+    const found = this.fleet.list().find((member) => member.name === name);
+    if (found === undefined) throw new Error(`no ${name}`);
+    return found;
+  }
+
+  /** Another fleet on the same directory, as after a restart of Skyport. */
+  successor(): FleetRig {
+    return new FleetRig(this.#options, this.directory);
+  }
+
   async close(): Promise<void> {
     await this.#fleet?.stop();
     rmSync(this.directory, { recursive: true, force: true });
@@ -62,13 +91,27 @@ export class FleetRig {
   #events(): FleetEvents {
     return {
       onReady: (server) => this.ready.push(server),
-      onGone: (name, reason) => this.gone.push({ name, reason }),
+      onGone: (name, reason, run) => {
+        this.gone.push({ name, reason });
+        this.goneRuns.push(run);
+      },
+      onSucceeded: (server, reason) => this.succeeded.push({ server, reason }),
+      use: (name) => this.use.get(name) ?? { busy: false, usedAt: 0 },
       onStartFailed: (name, reason, retryIn) => this.failed.push({ name, reason, retryIn }),
-      onRemoved: (name) => this.removed.push(name),
+      onRemoved: (name, reason) => {
+        this.removed.push(name);
+        this.removedFor.push(reason);
+        if (this.drainsAtOnce) void this.fleet.retire(name);
+      },
       onLine: (name, stream, line) => this.lines.push(`${name} ${stream}: ${line}`),
       onOrphansEnded: (processes) => { this.orphansEnded = processes; },
     };
   }
+}
+
+/** Options of a fleet whose users have servers of their own, and no spares. */
+export function tenants(over: Partial<TenantOptions> = {}): Partial<FleetOptions> {
+  return { count: 0, tenants: { maxServers: 10, spares: 0, idleStop: 3_600_000, wait: 20_000, waiting: 100, users: {}, ...over } };
 }
 
 /** Lines for `FleetRig.script`: says that it listens, and goes on until it is ended. */

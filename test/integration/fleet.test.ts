@@ -53,7 +53,7 @@ describe('a fleet of real servers', () => {
     rig.start();
     const before = await rig.readyAgain('managed-1');
     process.kill(before.pid, 'SIGSTOP');
-    rig.fleet.recycle('managed-1', 'answers no probe');
+    rig.fleet.kill('managed-1', 'answers no probe');
     const after = await rig.readyAgain('managed-1', 2);
     expect(rig.gone).toEqual([{ name: 'managed-1', reason: 'answers no probe' }]);
     expect(isRunning(before.pid)).toBe(false);
