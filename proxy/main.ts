@@ -3,9 +3,9 @@
 import { runCommandLine } from './cli/program.js';
 import { processTerminal } from './cli/terminal.js';
 
-// `skyport sessions | head` is not an error.
+// `skyport sessions | head` is not an error, nor is a terminal that was closed.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
   process.exit(0);
 });
 

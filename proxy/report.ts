@@ -9,6 +9,8 @@ import type { Directory } from './sessions/directory.js';
 import { isUnused } from './sessions/session.js';
 import type { Session } from './sessions/session.js';
 import type { Sharing } from './sessions/shares.js';
+import { describeUsers, type TurnUsage } from './observe/users.js';
+import { takeCensus, type Census } from './sessions/census.js';
 
 /** Another Skyport on the same store. */
 interface Other {
@@ -17,11 +19,47 @@ interface Other {
   readonly startedAt: number;
 }
 
+/** Who may use a managed server. */
+interface Tenancy {
+  readonly kind: NonNullable<BackendSnapshot['tenancy']>;
+  readonly user?: string;
+}
+
+/** What a fleet may know besides of one of its servers. */
+interface Tenanted {
+  readonly tenancy?: Tenancy;
+  readonly canary?: boolean;
+  /** Names one process of the member. */
+  readonly run?: number;
+  readonly outdated?: boolean;
+  readonly renewing?: boolean;
+  /** Why the last successor did not start. */
+  readonly renewFailed?: string;
+}
+
+/** Of a managed server's process and all that it has started. */
+export interface ServerUsage {
+  /** Bytes. */
+  readonly rss?: number;
+  readonly openFiles?: number;
+  readonly children?: number;
+  /** CPU time used until `at`, milliseconds. */
+  readonly cpuMs?: number;
+  readonly at?: number;
+}
+
+/** Recent medians, milliseconds, and how many times longer that is than in the server's first minutes. */
+export interface ServerLatency {
+  readonly pingMs?: number;
+  readonly createMs?: number;
+  readonly factor?: number;
+}
+
 export interface Sources {
   readonly directory: Directory;
   readonly pool: Pool;
   readonly roster: Roster;
-  readonly members: readonly MemberStatus[];
+  readonly members: readonly (MemberStatus & Tenanted)[];
   readonly linksMax: number;
   readonly startedAt: number;
   readonly ready: boolean;
@@ -33,6 +71,22 @@ export interface Sources {
   /** The other Skyports on the same store. */
   readonly others: readonly Other[];
   readonly store: StoreSnapshot | undefined;
+  /** Turns that ended since the start. */
+  readonly turnsEnded?: number;
+  /** @param run of the server, where the fleet counts runs */
+  readonly usage?: (name: string, run: number | undefined) => ServerUsage | undefined;
+  readonly latency?: (backend: Backend) => ServerLatency | undefined;
+  /** Since when a backend is to be empty; milliseconds since the epoch. */
+  readonly drainingSince?: (backend: Backend) => number | undefined;
+  /** Why a server is being replaced. */
+  readonly recycleReason?: (name: string, run: number | undefined) => string | undefined;
+  /** Why the replacing of servers was given up. */
+  readonly rollOverStopped?: string;
+  /** Of users with activity. */
+  readonly turnUsage?: () => Iterable<TurnUsage>;
+  readonly rolesOf?: (user: string) => readonly string[] | undefined;
+  /** Users that wait for a server of their own. */
+  readonly usersWaiting?: number;
 }
 
 export function describe(sources: Sources): Snapshot {
@@ -48,13 +102,15 @@ export function describe(sources: Sources): Snapshot {
     if (session.turn.open) turnsOpen++;
   }
   byState.stored += directory.size - loaded;
-  const backends = describeBackends(sources);
-  const held = new Map<string, number>();
-  if (sources.others.length > 0) for (const { holder } of directory.all()) held.set(holder, (held.get(holder) ?? 0) + 1);
+  const census = takeCensus(directory.all(), directory.live());
+  const backends = describeBackends(sources, census);
   const clientTraffic = roster.traffic();
   const backendTraffic = pool.traffic();
+  const { user: userCpu, system } = process.cpuUsage();
   return {
     version: sources.version,
+    at: Date.now(),
+    process: { pid: process.pid, rss: process.memoryUsage.rss(), cpuMs: (userCpu + system) / 1_000 },
     startedAt: sources.startedAt,
     ready: sources.ready,
     draining: sources.draining,
@@ -70,11 +126,15 @@ export function describe(sources: Sources): Snapshot {
       backendIn: backendTraffic.framesIn, backendOut: backendTraffic.framesOut,
     },
     registry: { sessions: directory.size },
+    turnsEnded: sources.turnsEnded,
+    ...describeUsers({ owners: census.owners, turns: sources.turnUsage?.(), servers: serversOf(sources), rolesOf: sources.rolesOf }),
+    line: sources.usersWaiting === undefined ? undefined : { waiting: sources.usersWaiting },
+    rollOverStopped: sources.rollOverStopped,
     store: sources.store,
     others: sources.others.map(({ id, address, startedAt }) => {
       const peer = pool.peer(id);
       const state = peer?.draining ? 'draining' : (peer?.health.state ?? 'unknown');
-      return { instance: id, address, startedAt, state, lastError: peer?.up ? undefined : peer?.lastError, sessions: held.get(id) ?? 0 };
+      return { instance: id, address, startedAt, state, lastError: peer?.up ? undefined : peer?.lastError, sessions: census.held.get(id) ?? 0 };
     }),
   };
 }
@@ -112,29 +172,51 @@ export function sessionRow(session: Session, sharing: Sharing, others: readonly 
   };
 }
 
-function describeBackends(sources: Sources): BackendSnapshot[] {
-  const { directory, pool, members, linksMax } = sources;
-  const bound = new Map<string, number>();
-  for (const session of directory.all()) if (!session.foreign) bound.set(session.backend, (bound.get(session.backend) ?? 0) + 1);
+function describeBackends(sources: Sources, { bound }: Census): BackendSnapshot[] {
+  const { pool } = sources;
+  const members = new Map(sources.members.map((member) => [member.name, member]));
   const rows = pool.all().map((backend) => {
-    const member = backend.kind === 'managed' ? members.find((one) => one.name === backend.name) : undefined;
+    const member = backend.kind === 'managed' ? members.get(backend.name) : undefined;
     return describeBackend(backend, sources, bound.get(backend.name) ?? 0, member);
   });
+  for (const row of rows) if (row.predecessor) share(row, rows.find(({ name }) => name === row.name)!);
+  const shown = new Set(rows.map(({ name }) => name));
   // A managed server that has never come up is no backend yet, but an operator looks for it here.
-  for (const member of members) {
-    if (!rows.some((row) => row.name === member.name)) rows.push(describeMember(member, linksMax));
-  }
+  for (const member of sources.members) if (!shown.has(member.name)) rows.push(describeMember(member, sources));
   return rows;
+}
+
+/** What is counted by name is the successor's but for what its predecessor has loaded. */
+function share(predecessor: BackendSnapshot, successor: BackendSnapshot): void {
+  for (const what of ['sessionsBound', 'sessionsAttached', 'turnsOpen'] as const) successor[what] -= predecessor[what];
+}
+
+/** What a server has that is drained for its successor, which has its name already. */
+function leftOn(backend: Backend, directory: Directory): Pick<BackendSnapshot, 'sessionsBound' | 'sessionsAttached' | 'turnsOpen'> {
+  const loaded = [...directory.loadedOn(backend.name)].filter((session) => backend.links.has(session.primary?.link));
+  return { sessionsBound: loaded.length, sessionsAttached: loaded.length, turnsOpen: loaded.filter(({ turn }) => turn.open).length };
+}
+
+/** Users' own servers: by user, their names. */
+function serversOf({ members }: Sources): Map<string, string> {
+  const servers = new Map<string, string>();
+  for (const { name, tenancy } of members) if (tenancy?.user !== undefined) servers.set(tenancy.user, name);
+  return servers;
 }
 
 function describeBackend(
   backend: Backend,
   sources: Sources,
   sessionsBound: number,
-  member: MemberStatus | undefined,
+  member: Sources['members'][number] | undefined,
 ): BackendSnapshot {
-  const { directory, linksMax } = sources;
-  const turnsOpen = directory.turnsOpen(backend.name);
+  const { directory, pool, linksMax } = sources;
+  // The member speaks for the process that has its name now.
+  const current = pool.get(backend.name);
+  const predecessor = backend.removed && current !== undefined && current !== backend;
+  const counts = predecessor
+    ? leftOn(backend, directory)
+    : { sessionsBound, sessionsAttached: directory.loaded(backend.name), turnsOpen: directory.turnsOpen(backend.name) };
   const draining = backend.draining || backend.removed || backend.restarting;
   const { bytesIn, bytesOut } = backend.traffic();
   return {
@@ -142,21 +224,22 @@ function describeBackend(
     kind: backend.kind,
     state: backend.health.state,
     version: backend.version,
+    protocolVersion: backend.protocolVersion,
+    ...(backend.kind === 'managed' && (predecessor || !member ? describeProcess(backend, sources) : describeProcess(member, sources, member))),
+    predecessor: predecessor || undefined,
     weight: backend.settings.weight,
     backup: backend.settings.backup,
     draining,
     drained: draining && isEmpty(backend, sources),
+    drainingSince: draining ? sources.drainingSince?.(backend) : undefined,
     restarting: backend.restarting || undefined,
     sessionsStaying: (draining && sources.staying(backend)) || undefined,
-    sessionsBound,
-    sessionsAttached: directory.loaded(backend.name),
-    turnsOpen,
+    ...counts,
     links: backend.links.count,
     linksMax,
     requestsWaiting: backend.links.waiting,
     latencyMs: backend.health.latencyMs,
-    pid: member?.pid,
-    restarts: member?.restarts,
+    ...describeLatency(sources.latency?.(backend)),
     lastError: backend.lastError ?? (member?.crashLoop ? member.lastExit : undefined),
     bytesIn,
     bytesOut,
@@ -174,12 +257,33 @@ export function isEmpty(backend: Backend, { directory, pool, moves }: Pick<Sourc
   return directory.turnsOpen(backend.name) === 0 && (!moves || directory.loaded(backend.name) === 0);
 }
 
-function describeMember(member: MemberStatus, linksMax: number): BackendSnapshot {
+function describeMember(member: Sources['members'][number], sources: Sources): BackendSnapshot {
   return {
     name: member.name, kind: 'managed', state: member.state, weight: 0, backup: false, draining: false, drained: false,
-    sessionsBound: 0, sessionsAttached: 0, turnsOpen: 0, links: 0, linksMax, requestsWaiting: 0,
-    pid: member.pid, restarts: member.restarts, lastError: member.lastExit, bytesIn: 0, bytesOut: 0,
+    ...describeProcess(member, sources, member),
+    sessionsBound: 0, sessionsAttached: 0, turnsOpen: 0, links: 0, linksMax: sources.linksMax, requestsWaiting: 0,
+    lastError: member.lastExit, bytesIn: 0, bytesOut: 0,
   };
+}
+
+/** @param member left out for a server whose name another one has already */
+function describeProcess(
+  server: Tenanted & { readonly name: string }, { usage, recycleReason }: Sources, member?: MemberStatus,
+): Partial<BackendSnapshot> {
+  const { name, run, tenancy, canary, outdated, renewing, renewFailed } = server;
+  // Without its run the usage would be that of the server that has its name now.
+  const { rss, openFiles, children, cpuMs, at } = (member || run !== undefined ? usage?.(name, run) : undefined) ?? {};
+  return {
+    tenancy: tenancy?.kind, user: tenancy?.user,
+    canary: canary || undefined, outdated: outdated || undefined, renewing: renewing || undefined,
+    recycleReason: recycleReason?.(name, run), renewFailed,
+    pid: member?.pid, startedAt: member?.startedAt, restarts: member?.restarts, crashLoop: member?.crashLoop || undefined,
+    rss, openFiles, children, cpuMs, usageAt: at,
+  };
+}
+
+function describeLatency({ pingMs, createMs, factor }: ServerLatency = {}): Partial<BackendSnapshot> {
+  return { pingMs, createMs, latencyFactor: factor };
 }
 
 function stateOf(session: Session): ReportedState {

@@ -250,6 +250,8 @@ export class Skyport implements AdminActions {
       draining: this.services.draining,
       moves: this.services.moves,
       staying: (backend) => this.mover.staying(backend),
+      drainingSince: (backend) => this.mover.drainingSince(backend),
+      turnsEnded: this.metrics.turnsEnded,
       version: VERSION,
       others: this.membership?.others ?? [],
       store: this.stores.state(),

@@ -17,14 +17,21 @@ export class AdminError extends Error {
   }
 }
 
+export interface CallLimits {
+  /** Milliseconds without a byte of the answer. */
+  timeout?: number;
+  /** Ends the call early. */
+  signal?: AbortSignal;
+}
+
 /**
  * Calls a running Skyport.
  * @param path `admin.socket` as configured
  * @param action a name of actions.ts, with its query: `sessions?user=alice`
  * @throws AdminError when no Skyport runs there, when it does not answer, or with its refusal
  */
-export async function adminCall<T>(path: string, method: 'GET' | 'POST', action: string, body?: object): Promise<T> {
-  const { status, text } = await exchange(socketPath(path), method, action, body);
+export async function adminCall<T>(path: string, method: 'GET' | 'POST', action: string, body?: object, limits: CallLimits = {}): Promise<T> {
+  const { status, text } = await exchange(socketPath(path), method, action, body, limits);
   const answer = readJson(text);
   if (status === 200) return answer as T;
   const { error } = answer as { error?: unknown };
@@ -32,12 +39,12 @@ export async function adminCall<T>(path: string, method: 'GET' | 'POST', action:
 }
 
 function exchange(
-  socket: string, method: string, action: string, body: object | undefined,
+  socket: string, method: string, action: string, body: object | undefined, { timeout = CALL_TIMEOUT, signal }: CallLimits,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const headers = payload === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) };
-    const call = request({ socketPath: socket, method, path: `/${action}`, headers, agent: false, timeout: CALL_TIMEOUT }, (response) => {
+    const call = request({ socketPath: socket, method, path: `/${action}`, headers, agent: false, timeout, signal }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => { text += chunk; });

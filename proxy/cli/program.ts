@@ -18,6 +18,7 @@ import type { StartOptions } from './start.js';
 import type { StatusOptions } from './status.js';
 import { CommandError, EXIT, type Terminal } from './terminal.js';
 import type { TokenOptions } from './token.js';
+import type { TopOptions } from './top.js';
 
 const CONFIG_HELP = `
 Without --config, a command uses ./skyport.yaml if there is one, else the default config that comes
@@ -103,6 +104,13 @@ function addRemote(program: Command, terminal: Terminal, done: (code: number) =>
   remote('status', 'how the running Skyport and its backends are')
     .option('--json', 'for machines')
     .action(async (options: StatusOptions) => done(await (await import('./status.js')).status(options, terminal)));
+
+  remote('top', 'the same, live: servers and users; h tells the keys')
+    .option('--interval <duration>', 'how often', '1s')
+    .option('--sort <what>', 'turns, sessions, rss, age or latency', 'turns')
+    .option('--users', 'users only')
+    .option('--count <number>', 'print so many plain tables, as where stdout is no terminal')
+    .action(async (options: TopOptions) => done(await (await import('./top.js')).top(options, terminal)));
 
   const sessions = remote('sessions', 'who owns which session and where it lives')
     .enablePositionalOptions()

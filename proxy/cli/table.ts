@@ -6,24 +6,55 @@ export interface Column<R> {
   align?: 'right';
   /** The fewest characters it may be cut to; a column without it is never cut. */
   shrinksTo?: number;
+  /** Where cutting is not enough columns are left out, those with the highest number first; one without it stays. */
+  drops?: number;
 }
 
-const GAP = '  ';
+/** What a table looks like at some width. */
+export interface Layout<R> {
+  columns: ReadonlyArray<Column<R>>;
+  widths: readonly number[];
+  /** Of each row, the texts of these columns, not cut yet. */
+  cells: readonly string[][];
+}
+
+/** Between two columns. */
+export const GAP = '  ';
 const EMPTY = '-';
 
 /**
- * The lines of a table. Where `width` is too small, columns that allow it are cut, longest first; where
- * even that is not enough, each row becomes a block of `HEAD value` lines with nothing cut.
+ * The lines of a table. Where `width` is too small, columns that allow it are cut, longest first, then
+ * left out; where even that is not enough, each row becomes a block of `HEAD value` lines with nothing cut.
  * @param width undefined: as wide as it gets
  */
 export function table<R>(columns: ReadonlyArray<Column<R>>, rows: readonly R[], width?: number): string {
-  const cells = rows.map((row) => columns.map((column) => printable(column.value(row))));
-  const widths = columns.map((column, i) => Math.max(column.head.length, ...cells.map((line) => textWidth(line[i]!))));
-  if (width !== undefined && !fit(columns, widths, width)) return blocks(columns, cells);
-  const print = (line: readonly string[]) => line
-    .map((text, i) => pad(cut(text, widths[i]!), widths[i]!, columns[i]!.align === 'right'))
-    .join(GAP).trimEnd();
-  return [print(columns.map(({ head }) => head)), ...cells.map(print)].join('\n');
+  const layout = layOut(columns, rows, width);
+  if (!layout) return blocks(columns, rows.map((row) => columns.map((column) => printable(column.value(row)))));
+  const print = (line: readonly string[]) => line.map((text, i) => cell(layout, i, text)).join(GAP).trimEnd();
+  return [print(layout.columns.map(({ head }) => head)), ...layout.cells.map(print)].join('\n');
+}
+
+/** @returns undefined where the columns that must stay do not fit */
+export function layOut<R>(columns: ReadonlyArray<Column<R>>, rows: readonly R[], width?: number): Layout<R> | undefined {
+  let kept = columns.map((column) => {
+    const texts = rows.map((row) => printable(column.value(row)));
+    return { column, texts, width: texts.reduce((most, text) => Math.max(most, textWidth(text)), textWidth(column.head)) };
+  });
+  for (;;) {
+    const shown = kept.map(({ column }) => column);
+    const widths = kept.map((one) => one.width);
+    if (width === undefined || fit(shown, widths, width)) {
+      return { columns: shown, widths, cells: rows.map((_, n) => kept.map(({ texts }) => texts[n]!)) };
+    }
+    const last = Math.max(...shown.map(({ drops = -1 }) => drops));
+    if (last < 0) return undefined;
+    kept = kept.filter(({ column }) => column.drops !== last);
+  }
+}
+
+/** One text of a layout, cut and filled up to the width of its column. */
+export function cell<R>({ columns, widths }: Layout<R>, index: number, text: string): string {
+  return pad(cut(text, widths[index]!), widths[index]!, columns[index]!.align === 'right');
 }
 
 /** Narrows `widths` in place until they fit. @returns whether they do */
@@ -59,9 +90,10 @@ function textWidth(text: string): number {
   return [...text].length;
 }
 
-function cut(text: string, width: number): string {
+/** Ends with `…` where something is cut off. */
+export function cut(text: string, width: number): string {
   const characters = [...text];
-  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
+  return characters.length <= width ? text : `${characters.slice(0, Math.max(0, width - 1)).join('')}…`;
 }
 
 function pad(text: string, width: number, right: boolean): string {
@@ -91,4 +123,29 @@ export function bytesText(bytes: number): string {
     unit += 1;
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** The same in few characters, for narrow columns: `24M`, `1.5G`. */
+export function shortBytes(bytes: number): string {
+  const units = ['', 'K', 'M', 'G', 'T'];
+  let value = bytes;
+  let unit = 0;
+  // 999.5 would be shown with four digits.
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit > 0 && value < 9.95 ? value.toFixed(1) : value.toFixed(0)}${units[unit]}`;
+}
+
+/** A duration that is measured, not counted: `0.3ms`, `42ms`, `1.5s`, `90s`. */
+export function millisText(ms: number): string {
+  if (ms < 9.95) return `${ms.toFixed(1)}ms`;
+  if (ms < 999.5) return `${ms.toFixed(0)}ms`;
+  return ms < 9_950 ? `${(ms / 1000).toFixed(1)}s` : `${(ms / 1000).toFixed(0)}s`;
+}
+
+/** With thousands set apart: `12,345`. */
+export function countText(count: number): string {
+  return count.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',');
 }

@@ -40,6 +40,8 @@ export type MoveOutcome = { readonly from: string; readonly to: string } | { rea
 export class Mover {
   private readonly stays = new Map<Session, Stay>();
   private readonly emptying = new Set<Backend>();
+  /** When each backend that is to be empty was first seen so; milliseconds since the epoch. */
+  private readonly since = new WeakMap<Backend, number>();
   /** Who waits for the end of a session's turn, to move it. */
   private readonly waiting = new Map<Session, Set<() => void>>();
 
@@ -54,6 +56,10 @@ export class Mover {
       this.emptying.add(backend);
       void this.empty(backend, now).finally(() => this.emptying.delete(backend));
     }
+    for (const backend of pool.all()) {
+      if (!leaves(backend)) this.since.delete(backend);
+      else if (!this.since.has(backend)) this.since.set(backend, now);
+    }
   }
 
   /** To be called in the moment in which a turn is over. */
@@ -61,6 +67,11 @@ export class Mover {
     const waiting = this.waiting.get(session);
     if (waiting) for (const go of [...waiting]) go();
     else if (this.leaving(session)) void this.rest(session, Date.now());
+  }
+
+  /** Since when a backend is to be empty; milliseconds since the epoch. */
+  drainingSince(backend: Backend): number | undefined {
+    return this.since.get(backend);
   }
 
   /** How many sessions of a backend stay on it, though nothing keeps them there that Skyport could see. */

@@ -26,6 +26,7 @@ export class Metrics {
   readonly #readSnapshot: (snapshot: Snapshot) => void;
   readonly #readProcess: () => Promise<void>;
   readonly #unsubscribe: Array<() => void> = [];
+  #turnsEnded = 0;
 
   /** @param snapshot called once per scrape */
   constructor(snapshot: () => Snapshot) {
@@ -41,6 +42,11 @@ export class Metrics {
   /** For the Content-Type header of /metrics. */
   get contentType(): string {
     return this.#book.registry.contentType;
+  }
+
+  /** Since the start. */
+  get turnsEnded(): number {
+    return this.#turnsEnded;
   }
 
   /** The text that /metrics answers with. */
@@ -94,6 +100,7 @@ export class Metrics {
     }
     this.#on(channels.turnRecovered, ({ outcome }) => recovered.inc({ outcome }));
     this.#on(channels.turnEnded, ({ outcome, durationMs }) => {
+      this.#turnsEnded++;
       turns.inc({ outcome });
       durations.observe(durationMs / 1000);
     });

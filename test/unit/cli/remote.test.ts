@@ -8,6 +8,7 @@ import { runCommandLine } from '../../../proxy/cli/program.js';
 import { sampleActions, sampleReport, sampleRestart, sampleRow } from '../admin/sample-actions.js';
 import { sampleBackend, sampleSnapshot } from '../observe/sample-snapshot.js';
 import { fakeTerminal, type FakeTerminal } from './fake-terminal.js';
+import { sampleFleet } from './top/sample-fleet.js';
 
 let directory: string;
 let socket: string;
@@ -69,9 +70,63 @@ test('status says why Skyport is not ready', async () => {
   expect(terminal.stdout).toContain('not ready: no backend is configured');
 });
 
-test('on a narrow terminal status shows each backend as a block', async () => {
+test('on a narrow terminal status leaves out what matters least', async () => {
+  await running({ status: () => sampleSnapshot({ backends: [sampleBackend(), sampleBackend({ name: 'a-long-name-of-a-server', kind: 'static', draining: true })] }) });
+  terminal.columns = 80;
+  await skyport('status');
+  expect(terminal.stdout.split('\n').slice(4)).toMatchInlineSnapshot(`
+    [
+      "",
+      "BACKEND               STATE         SESSIONS  ATTACHED  TURNS  LATENCY  RESTARTS",
+      "cli-1                 up                   7         3      2    0.3ms         1",
+      "a-long-name-of-a-se…  up, draining         7         3      2    0.3ms         1",
+      "",
+    ]
+  `);
+});
+
+test('columns that no backend has a value for are left out', async () => {
   await running();
-  terminal.columns = 60;
+  await skyport('status');
+  expect(terminal.stdout).not.toMatch(/USER|RSS|DRIFT|NOTE/);
+});
+
+test('status tells what managed servers use, whose they are, and what is the matter', async () => {
+  await running({ status: () => sampleFleet() });
+  terminal.columns = 200;
+  await skyport('status');
+  expect(terminal.stdout).toMatchInlineSnapshot(`
+    "Skyport 9.8.7, up 1m 40s, ready
+    clients   10 connected, 8 authenticated
+    sessions  20: 1 live, 2 idle, 3 busy, 4 lingering, 5 stored, 6 lost; 6 attached, 2 in a turn
+    traffic   clients 100 B in, 2.0 KiB out; backends 29.3 KiB in, 400 B out
+    users     12, 2 active, 3 turns queued
+    process   77, 140.0 MiB in memory
+
+    BACKEND    KIND     USER    STATE         VERSION     AGE   RSS  FILES  CHILDREN  WEIGHT  SESSIONS  ATTACHED  TURNS  WAITING  LINKS  LATENCY  CREATE  DRIFT  PID  RESTARTS  NOTE
+    cli-1      static   -       up            1.0.85        -     -      -         -       1        12         4      0        5   2/32     12ms       -      -    -         -  -
+    user-1     managed  alice   up, draining  1.0.85   1h 30m  300M     51         3       1         3         2      1        5   2/32    0.3ms    31ms   4.2x  501         1  latency, draining for 5s
+    spare-1    managed  spare   up            1.0.85      30s   24M     20         0       1         0         0      0        0   0/32    0.3ms       -      -  502         0  canary
+    managed-1  managed  shared  waiting       -             -     -      -         -       1         0         0      0        0   0/32        -       -      -    -         0  keeps dying
+
+    managed-1: exit code 1
+
+    USER   SERVER  SESSIONS  LOADED  TURNS  QUEUED  TURNS/MIN
+    alice  user-1         3       2      1       3          7
+    bob    -              2       1      0       0          4
+    "
+  `);
+});
+
+test('status warns of a line and of servers that are not replaced any more', async () => {
+  await running({ status: () => sampleSnapshot({ line: { waiting: 1 }, rollOverStopped: 'the new command \u001b[2Jdoes not start' }) });
+  await skyport('status');
+  expect(terminal.stdout).toMatch(/\nservers are not replaced any more: the new command \?\[2Jdoes not start\n1 user waits for a server\n$/);
+});
+
+test('on a very narrow terminal status shows each backend as a block', async () => {
+  await running();
+  terminal.columns = 30;
   await skyport('status');
   expect(terminal.stdout).toContain('BACKEND   cli-1\nKIND      managed\nSTATE     up\n');
 });
@@ -291,7 +346,7 @@ test.each([['sessions', 'prune'], ['sessions', 'prune', '--older-than', 'long'],
   expect(asked).toEqual([]);
 });
 
-test.each([['status'], ['sessions'], ['drain', 'cli-1'], ['undrain', 'cli-1'], ['reload'], ['move', 'alice-1'], ['restart'], ['sessions', 'prune', '--older-than', '1d']])('%s without a running Skyport fails and says where it looked', async (...args) => {
+test.each([['status'], ['top'], ['sessions'], ['drain', 'cli-1'], ['undrain', 'cli-1'], ['reload'], ['move', 'alice-1'], ['restart'], ['sessions', 'prune', '--older-than', '1d']])('%s without a running Skyport fails and says where it looked', async (...args) => {
   expect(await skyport(...args)).toBe(1);
   expect(terminal.stderr).toBe(`No Skyport runs here: nobody answers on ${socket}\n`);
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { bytesText, printable, span, table, type Column } from '../../../proxy/cli/table.js';
+import { bytesText, countText, millisText, printable, shortBytes, span, table, type Column } from '../../../proxy/cli/table.js';
 
 interface Row {
   name: string;
@@ -27,6 +27,15 @@ test('on a narrow terminal the columns that may be cut are', () => {
     'a              1',
     'a-long…  1234567',
   ].join('\n'));
+});
+
+test('columns that may be left out are, the highest number first, once nothing more can be cut', () => {
+  const columns: ReadonlyArray<Column<Row>> = [
+    ...COLUMNS, { head: 'LESS', value: () => 'x', drops: 1 }, { head: 'LEAST', value: () => 'y', drops: 2 },
+  ];
+  expect([40, 30, 24, 16].map((width) => table(columns, ROWS, width).split('\n')[0])).toEqual([
+    'NAME           COUNT  LESS  LEAST', 'NAME        COUNT  LESS  LEAST', 'NAME         COUNT  LESS', 'NAME       COUNT',
+  ]);
 });
 
 test('on a terminal that is too narrow for a table each row is a block with nothing cut', () => {
@@ -56,4 +65,16 @@ test.each([[0, '0s'], [59_999, '59s'], [60_000, '1m'], [3_725_000, '1h 2m'], [90
 
 test.each([[0, '0 B'], [1023, '1023 B'], [1536, '1.5 KiB'], [5 * 2 ** 40, '5.0 TiB'], [2 ** 53, '8192.0 TiB']])('%i bytes are %s', (bytes, text) => {
   expect(bytesText(bytes)).toBe(text);
+});
+
+test.each([[0, '0'], [999, '999'], [1000, '1.0K'], [24 * 2 ** 20, '24M'], [1.5 * 2 ** 30, '1.5G'], [2 ** 53, '8192T']])('%i bytes in short are %s', (bytes, text) => {
+  expect(shortBytes(bytes)).toBe(text);
+});
+
+test.each([[0.25, '0.3ms'], [9.96, '10ms'], [42.4, '42ms'], [999.6, '1.0s'], [1_500, '1.5s'], [90_000, '90s']])('%f ms are %s', (ms, text) => {
+  expect(millisText(ms)).toBe(text);
+});
+
+test.each([[0, '0'], [999, '999'], [1000, '1,000'], [1234567.4, '1,234,567']])('%f is counted as %s', (count, text) => {
+  expect(countText(count)).toBe(text);
 });

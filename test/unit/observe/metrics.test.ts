@@ -74,6 +74,50 @@ test('only a managed server has restarts', async () => {
   expect(await lines('skyport_backend_restarts_total{')).toEqual(['skyport_backend_restarts_total{backend="cli-1"} 1']);
 });
 
+test('a managed server tells what it uses, in base units, and one that is not measured has no series', async () => {
+  const used = { rss: 2 ** 20, openFiles: 20, children: 3, latencyFactor: 1.5, pingMs: 2, createMs: 30, startedAt: 5_000, cpuMs: 1_500 };
+  snapshot = sampleSnapshot({ backends: [sampleBackend(used), sampleBackend({ name: 'cli-2' })] });
+  const text = (await metrics.render()).split('\n');
+  for (const line of [
+    'skyport_backend_resident_memory_bytes{backend="cli-1"} 1048576', 'skyport_backend_open_files{backend="cli-1"} 20',
+    'skyport_backend_child_processes{backend="cli-1"} 3', 'skyport_backend_latency_factor{backend="cli-1"} 1.5',
+    'skyport_backend_ping_seconds{backend="cli-1"} 0.002', 'skyport_backend_create_seconds{backend="cli-1"} 0.03',
+    'skyport_backend_start_time_seconds{backend="cli-1"} 5', 'skyport_backend_cpu_seconds_total{backend="cli-1"} 1.5',
+  ]) expect(text).toContain(line);
+  expect(text.filter((line) => /memory_bytes|open_files|child_processes|factor|cpu_seconds/.test(line) && line.includes('cli-2'))).toEqual([]);
+});
+
+test('a server that is drained for its successor has no series of its own', async () => {
+  snapshot = sampleSnapshot({ backends: [sampleBackend({ bytesIn: 5 }), sampleBackend({ bytesIn: 7_000, predecessor: true, draining: true })] });
+  expect(await lines('skyport_backend_bytes_total{backend="cli-1",direction="in"}')).toEqual(['skyport_backend_bytes_total{backend="cli-1",direction="in"} 5']);
+  expect(await lines('skyport_servers{tenancy="shared",state="draining"}')).toEqual(['skyport_servers{tenancy="shared",state="draining"} 1']);
+});
+
+test('managed servers are counted by whose they are and state', async () => {
+  snapshot = sampleSnapshot({
+    backends: [
+      sampleBackend({ tenancy: 'user', user: 'alice', outdated: true }), sampleBackend({ name: 'b', tenancy: 'user', user: 'bob' }),
+      sampleBackend({ name: 'c', tenancy: 'spare', state: 'starting', crashLoop: true }), sampleBackend({ name: 'd', kind: 'static' }),
+    ],
+  });
+  const text = (await metrics.render()).split('\n');
+  expect(text.filter((line) => /^skyport_servers(_|\{.* [1-9])/.test(line))).toEqual([
+    'skyport_servers{tenancy="spare",state="starting"} 1', 'skyport_servers{tenancy="user",state="up"} 2', 'skyport_servers_outdated 1', 'skyport_servers_crashing 1',
+  ]);
+});
+
+test('users are summed up, never named', async () => {
+  snapshot = sampleSnapshot({
+    users: [{ user: 'alice', sessions: 9, loaded: 1, turnsOpen: 1, turnsQueued: 4 }],
+    userTotals: { users: 12, active: 2, turnsQueued: 4, most: { sessions: 9, loaded: 2, turnsOpen: 1, turnsQueued: 4 } }, line: { waiting: 3 },
+  });
+  expect(await lines('skyport_user')).toEqual([
+    'skyport_users 12', 'skyport_users_active 2', 'skyport_users_waiting 3',
+    'skyport_user_max{what="sessions"} 9', 'skyport_user_max{what="loaded"} 2', 'skyport_user_max{what="turns_open"} 1', 'skyport_user_max{what="turns_queued"} 4',
+  ]);
+  expect(await metrics.render()).not.toContain('alice');
+});
+
 test('a request counts by method and outcome, and its duration by kind', async () => {
   channels.requestDone.publish({ method: 'session.send', outcome: 'ok', durationMs: 20, backend: 'cli-1' });
   channels.requestDone.publish({ method: 'session.send', outcome: 'SKYPORT_SESSION_NOT_OWNED', durationMs: 0.2 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { notReadyReasons } from '../../../proxy/observe/snapshot.js';
+import { notReadyReasons, warningsOf } from '../../../proxy/observe/snapshot.js';
 import { sampleBackend, sampleSnapshot } from './sample-snapshot.js';
 
 test('one backend that is up makes Skyport ready, whatever the others are', () => {
@@ -28,4 +28,16 @@ test('a config without backends is told apart from backends that are down', () =
 
 test('a Skyport that is still starting is not ready', () => {
   expect(notReadyReasons(sampleSnapshot({ ready: false }))).toEqual(['Skyport is starting']);
+});
+
+test('nothing to look at is no warning', () => {
+  expect(warningsOf(sampleSnapshot({ store: { up: true }, line: { waiting: 0 } }))).toEqual([]);
+});
+
+test('warnings tell of the store, of servers that keep dying, of the roll-over and of the line', () => {
+  const backends = [sampleBackend({ crashLoop: true, lastError: 'exit code 1' }), sampleBackend({ name: 'cli-2', crashLoop: true })];
+  expect(warningsOf(sampleSnapshot({ backends, store: { up: false, reason: 'no answer' }, rollOverStopped: 'it does not start', line: { waiting: 1 } }))).toEqual([
+    'the store is away: no answer', 'cli-1 keeps dying: exit code 1', 'cli-2 keeps dying: the log may tell why',
+    'servers are not replaced any more: it does not start', '1 user waits for a server',
+  ]);
 });
