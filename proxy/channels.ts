@@ -257,6 +257,19 @@ export interface BackendUnusable {
   reason: string;
 }
 
+/** A managed server did not start. */
+export interface ServerStartFailed {
+  backend: string;
+  reason: string;
+  /** Milliseconds until it is, or may be, tried again. */
+  retryIn: number;
+}
+
+/** Processes that an earlier Skyport on the same directory had left running were killed. */
+export interface OrphansEnded {
+  processes: number;
+}
+
 /** A server wanted something of a session's files that it could not have. */
 export interface StateFault {
   sessionId: string;
@@ -300,6 +313,8 @@ export const channels = {
   backendLink: new Channel<BackendLinkChange>('backend.link'),
   backendLine: new Channel<BackendLine>('backend.line'),
   backendUnusable: new Channel<BackendUnusable>('backend.unusable'),
+  serverStartFailed: new Channel<ServerStartFailed>('server.start_failed'),
+  orphansEnded: new Channel<OrphansEnded>('orphans.ended'),
   storeState: new Channel<StoreState>('store.state'),
   sessionTaken: new Channel<SessionTaken>('session.taken'),
   instance: new Channel<InstanceChange>('instance.change'),

@@ -25,6 +25,15 @@ export function guardOf(config: SkyportConfig, workingDirectory: string | undefi
   });
 }
 
+type FleetConfig = SkyportConfig['fleet'];
+
+/** Whether a user with these roles has a CLI server of his own. */
+export function isolationOf({ isolation, roles: rules }: Pick<FleetConfig, 'isolation' | 'roles'>, roles: ReadonlySet<string>): FleetConfig['isolation'] {
+  const named = [...roles].flatMap((role) => (Object.hasOwn(rules, role) ? rules[role]!.isolation : []));
+  if (named.length === 0) return isolation;
+  return named.includes('per_user') ? 'per_user' : 'shared';
+}
+
 /** The rules of `sessions.shares`, whose patterns have been checked when the file was read. */
 export function sharingRules(config: SkyportConfig) {
   return config.sessions.shares.flatMap(({ pattern: text, with: { users, roles }, as }) => {

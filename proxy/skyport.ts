@@ -16,15 +16,16 @@ import { Pool } from './backends/pool.js';
 import { channels } from './channels.js';
 import { Admission } from './clients/admission.js';
 import { createUpgrade, listenHttp, listenTcp, type Bound } from './clients/listeners.js';
+import { chores, flush } from './chores.js';
 import { broadcast } from './clients/broadcast.js';
 import { Mover } from './clients/moving.js';
 import { Recovery } from './clients/recovery.js';
 import { Roster } from './clients/roster.js';
 import type { Services } from './clients/services.js';
 import { storedIn } from './clients/stored.js';
+import { OwnServers } from './clients/tenants.js';
 import { Writers } from './clients/writers.js';
 import { reviewAll } from './clients/sharing.js';
-import { Fleet } from './fleet/supervisor.js';
 import { isRefusal } from './protocol/errors.js';
 import { OPENABLE_RULES } from './guard/rules.js';
 import { Authenticator } from './identity/authenticator.js';
@@ -32,20 +33,19 @@ import { LoginThrottle } from './identity/throttle.js';
 import type { TokenTable } from './identity/tokens-file.js';
 import { Janitor } from './janitor.js';
 import { createHttp } from './observe/http.js';
+import { ManagedServers } from './managed.js';
 import { Log } from './observe/log.js';
 import { Membership } from './membership.js';
 import { Metrics } from './observe/metrics.js';
 import type { Snapshot } from './observe/snapshot.js';
-import { move, prune, setDraining, tellDeleted } from './orders.js';
+import { move, prune, setDraining } from './orders.js';
 import { packageVersion } from './package.js';
 import { describe, drainReport, sessionRows } from './report.js';
 import { managedServers, RollingRestart } from './restart.js';
 import { Directory } from './sessions/directory.js';
-import { missed } from './sessions/missed.js';
-import { expireNeverUsed } from './sessions/never-used.js';
 import { Places } from './sessions/places.js';
 import { Sharing } from './sessions/shares.js';
-import { fleetOptions, guardOf, managedSettings, peerSettings, quotasOf, readTokens, sharingRules, staticBackends, tokenFiles, writerRules } from './settings.js';
+import { guardOf, isolationOf, managedSettings, peerSettings, quotasOf, readTokens, sharingRules, staticBackends, tokenFiles, writerRules } from './settings.js';
 import type { Session } from './sessions/session.js';
 import { share, unshare } from './sharing.js';
 import { StateServer } from './state/server.js';
@@ -59,14 +59,14 @@ export class Skyport implements AdminActions {
   private readonly places: Places;
   private readonly pool: Pool;
   private readonly services: Services;
-  private readonly fleet: Fleet;
+  private readonly managed: ManagedServers;
   private readonly mover: Mover;
   private readonly rolling: RollingRestart;
   private readonly janitor: Janitor;
   private readonly watcher: ConfigWatcher;
   private readonly startedAt = Date.now();
   /** However the process ends short of kill -9, its servers do not outlive it. */
-  private readonly onExit = (): void => this.fleet.killNow();
+  private readonly onExit = (): void => this.managed.fleet.killNow();
   private bound: Bound[] = [];
   private admin: AdminServer | undefined;
   private ready = false;
@@ -121,28 +121,21 @@ export class Skyport implements AdminActions {
       channels.sessionDetached.publish({ sessionId, owner, backend, epoch, reason });
     });
     const roster = new Roster(() => this.services.sharing);
+    this.managed = new ManagedServers(() => this.config, this.directory, () => this.pool);
     this.pool = new Pool(config.routing.policy, this.directory, {
       onBroadcast: (...news) => broadcast(this.services, ...news),
       onUp: () => this.markReady(),
       onDown: (backend, reason, hung) => {
-        if (hung && backend.kind === 'managed') this.fleet.kill(backend.name, reason);
+        if (hung) this.managed.kill(backend, reason);
       },
-      onRemoved: (backend) => {
-        if (backend.kind === 'managed') void this.fleet.retire(backend.name);
-      },
-      onSpent: (backend, reason) => {
-        if (backend.kind === 'managed') this.fleet.kill(backend.name, reason);
-      },
+      onRemoved: (backend) => this.managed.retire(backend),
+      onSpent: (backend, reason) => this.managed.kill(backend, reason),
     }, files && new StateServer(files, this.directory, {
       strip: (sessionId, content) => this.directory.get(sessionId)?.journal?.ghosts.strip(content) ?? content,
       onAppend: (sessionId, _path, content) => this.directory.get(sessionId)?.journal?.stored(content),
-    }));
-    this.fleet = new Fleet(fleetOptions(config), {
-      onReady: ({ name, host, port, token, workingDirectory, tenancy, canary, run }) =>
-        this.pool.managedUp({ name, address: { host, port, token, workingDirectory }, tenancy, canary, run }, managedSettings(this.config)),
-      onGone: (name, reason) => this.pool.managedDown(name, reason),
-      onLine: (backend, stream, line) => channels.backendLine.publish({ backend, stream, line }),
-      onRemoved: (name) => this.pool.managedRemove(name, 'the fleet shrinks'),
+    }), {
+      isolated: (user) => this.isIsolated(user),
+      canaryShare: () => this.config.fleet.canary?.share ?? 0,
     });
     const workspaces = config.fleet.working_directory;
     this.services = {
@@ -169,29 +162,22 @@ export class Skyport implements AdminActions {
         await mkdir(path, { recursive: true }).catch(() => undefined);
       },
     };
+    this.services.tenants = new OwnServers(this.pool, (user) => this.isIsolated(user), (user) => this.managed.claim(user), () => this.config.fleet.wait);
     if (files) this.services.recovery = new Recovery(this.services, files);
     this.membership = shared && new Membership(shared, this.services, () => peerSettings(this.config));
     this.mover = new Mover(this.services);
-    this.rolling = new RollingRestart(managedServers(this.fleet, this.services, this.mover));
+    this.rolling = new RollingRestart(managedServers(this.managed.fleet, this.services, this.mover));
     this.metrics = new Metrics(() => this.snapshot());
-    this.janitor = new Janitor([
-      { name: 'wake', every: 50, run: () => this.membership?.watch() },
-      { name: 'health', every: 50, run: () => this.pool.tick(performance.now(), this.config.links.idle_close) },
-      { name: 'linger', every: 250, run: (now) => this.releaseHeld(now) },
-      { name: 'missed', every: 1_000, run: (now) => missed.sweep(now) },
-      { name: 'writers', every: 250, run: () => this.services.writers.tick(this.services.draining) },
-      { name: 'turn limits', every: 250, run: () => this.services.admission.tick(this.services.draining) },
-      { name: 'moves', every: 100, run: (now) => this.mover.sweep(now) },
-      { name: 'restart', every: 100, run: () => this.rolling.tick(performance.now()) },
-      { name: 'idle sessions', every: 500, run: (now) => this.sleepIdle(now) },
-      { name: 'expired sessions', every: 2_000, run: (now) => this.expire(now) },
-      { name: 'never used', every: 60_000, run: (now) => this.expireNeverUsed(now) },
-      { name: 'config', every: 2_000, run: () => this.watcher.look() },
-      { name: 'handshakes', every: 1_000, run: (now) => this.services.roster.endHandshakes(now, this.services.limits.handshake_timeout) },
-      { name: 'registry', every: 1_000, run: () => this.flush() },
-      { name: 'other Skyports', every: 1_000, run: () => this.membership?.tick() },
-      { name: 'throttle', every: 60_000, run: (now) => this.services.throttle.sweep(now) },
-    ]);
+    this.janitor = new Janitor(chores({
+      config: () => this.config,
+      services: this.services,
+      managed: this.managed,
+      mover: this.mover,
+      rolling: this.rolling,
+      membership: this.membership,
+      files,
+      watcher: () => this.watcher,
+    }));
     this.watcher = new ConfigWatcher(file, (reload) => this.onReload(reload), (loaded) => this.watchedTokens(loaded), {
       rules: OPENABLE_RULES,
     });
@@ -202,7 +188,7 @@ export class Skyport implements AdminActions {
     this.admin = await createAdmin({ path: this.config.admin.socket, actions: this });
     this.janitor.start();
     process.on('exit', this.onExit);
-    if (this.config.fleet.count > 0) this.fleet.start();
+    this.managed.start();
     this.pool.setStatic(staticBackends(this.config));
     await this.membership?.enter();
     for (const listener of this.config.listen) {
@@ -243,7 +229,7 @@ export class Skyport implements AdminActions {
       directory: this.directory,
       pool: this.pool,
       roster: this.services.roster,
-      members: this.fleet.list(),
+      members: this.managed.fleet.list(),
       linksMax: this.config.links.max,
       startedAt: this.startedAt,
       ready: this.ready,
@@ -251,6 +237,9 @@ export class Skyport implements AdminActions {
       moves: this.services.moves,
       staying: (backend) => this.mover.staying(backend),
       drainingSince: (backend) => this.mover.drainingSince(backend),
+      turnUsage: () => this.services.admission.usageOf(),
+      rolesOf: (user) => [...this.services.authenticator.rolesOf(user, '')],
+      usersWaiting: this.managed.fleet.waiting,
       turnsEnded: this.metrics.turnsEnded,
       version: VERSION,
       others: this.membership?.others ?? [],
@@ -266,43 +255,16 @@ export class Skyport implements AdminActions {
     return sessionRows(this.directory, this.services.sharing, filter, this.membership?.others);
   }
 
+  private isIsolated(user: string): boolean {
+    return isolationOf(this.config.fleet, this.services.authenticator.rolesOf(user, '')) === 'per_user';
+  }
+
   private markReady(): void {
-    if (this.ready || this.bound.length < this.config.listen.length || !this.pool.anyUp()) return;
+    // A user's own server starts when he comes.
+    const servers = this.config.fleet.isolation === 'per_user' || this.pool.anyUp();
+    if (this.ready || this.bound.length < this.config.listen.length || !servers) return;
     this.ready = true;
     channels.lifecycle.publish({ phase: 'ready' });
-  }
-
-  private releaseHeld(now: number): void {
-    for (const session of [...this.directory.live()]) {
-      for (const attachment of [...session.attachments]) {
-        if (attachment.state === 'held' && now >= attachment.heldUntil) void attachment.release();
-      }
-    }
-  }
-
-  private async sleepIdle(now: number): Promise<void> {
-    const { idle_timeout } = this.config.sessions;
-    if (idle_timeout !== undefined) await this.places.sweep(now, idle_timeout);
-  }
-
-  private async expire(now: number): Promise<void> {
-    const { ttl } = this.config.sessions;
-    if (ttl === undefined) return;
-    await this.membership?.adoptUnused(now - ttl, EXPIRY_STEP);
-    tellDeleted(await this.directory.expire(now - ttl, EXPIRY_STEP), 'ttl');
-  }
-
-  private async expireNeverUsed(now: number): Promise<void> {
-    const { files } = this.stores;
-    if (files) tellDeleted(await expireNeverUsed(this.directory, files, now - NEVER_USED, EXPIRY_STEP), 'never used');
-  }
-
-  private async flush(): Promise<void> {
-    try {
-      await this.directory.flush();
-    } catch (error) {
-      channels.registryError.publish({ operation: 'flush', message: String(error) });
-    }
   }
 
   private onReload({ config, problems }: Reload): void {
@@ -328,9 +290,9 @@ export class Skyport implements AdminActions {
   /** What needs a restart keeps its value in `this.config`, so that the next reload still tells of it. */
   private apply(config: SkyportConfig, tokens: TokenTable | undefined): void {
     const { listen, store, admin } = this.config;
-    const { command, env, working_directory } = this.config.fleet;
+    const { working_directory } = this.config.fleet;
     const sessions = { ...config.sessions, state: this.config.sessions.state };
-    this.config = { ...config, listen, store, admin, sessions, fleet: { ...config.fleet, command, env, working_directory } };
+    this.config = { ...config, listen, store, admin, sessions, fleet: { ...config.fleet, working_directory } };
     const { services } = this;
     services.limits = config.limits;
     services.linger = config.sessions.linger;
@@ -345,8 +307,7 @@ export class Skyport implements AdminActions {
     this.pool.setPolicy(config.routing.policy);
     this.pool.updateManaged(managedSettings(this.config));
     this.pool.setStatic(staticBackends(this.config));
-    this.fleet.update(fleetOptions(this.config));
-    if (config.fleet.count > 0) this.fleet.start();
+    this.managed.update();
   }
 
   private async stopInOrder(): Promise<void> {
@@ -368,10 +329,10 @@ export class Skyport implements AdminActions {
     this.janitor.stop();
     await this.membership?.leave();
     this.pool.close();
-    await this.fleet.stop();
+    await this.managed.fleet.stop();
     process.off('exit', this.onExit);
     await this.admin?.close();
-    await this.flush();
+    await flush(this.directory);
     await this.stores.close();
     channels.lifecycle.publish({ phase: 'stopped' });
     this.metrics.close();
@@ -389,12 +350,6 @@ export class Skyport implements AdminActions {
 }
 
 const VERSION = packageVersion();
-
-/** Sessions that are deleted at one time when their `ttl` is over. */
-const EXPIRY_STEP = 20;
-
-/** Milliseconds after which a session that nobody has used, or has attached, is deleted. */
-const NEVER_USED = 3_600_000;
 
 /** Milliseconds a server has to delete a session. */
 const WIPE_DEADLINE = 10_000;

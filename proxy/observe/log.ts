@@ -124,6 +124,9 @@ export class Log {
       this.#line('warn', 'backend_unusable', { backend, reason: scrubText(reason) }));
     this.#on(channels.backendRestart, ({ backend, from, to, reason }) =>
       this.#line(to === 'failed' ? 'warn' : 'info', 'backend_restart', { backend, from, to, reason: reason && scrubText(reason) }));
+    this.#on(channels.serverStartFailed, ({ backend, reason, retryIn }) =>
+      this.#line('warn', 'server_start_failed', { backend, reason: scrubText(reason), retryIn: Math.round(retryIn) }));
+    this.#on(channels.orphansEnded, ({ processes }) => this.#line('warn', 'orphans_ended', { processes }));
     this.#on(channels.backendLink, ({ backend, change, reason, links }) =>
       this.#line('debug', `backend_link_${change}`, { backend, reason: scrubText(reason), links }));
     this.#on(channels.backendLine, ({ backend, stream, line }) =>
