@@ -1,5 +1,6 @@
 import { collide, isLoopback, parseAddress, parseBackendUrl, type Address } from './address.js';
 import { closest } from './closest.js';
+import { fleetChecks } from './fleet-checks.js';
 import { problemAt } from './issues.js';
 import { idPattern } from './pattern.js';
 import { nodeAt, type Path, type SchemaNode } from './json-schema.js';
@@ -17,11 +18,12 @@ export function crossChecks(value: unknown, source: Source, root: SchemaNode, ru
   const file = new Checked(value, source, root);
   return [
     ...listeners(file), ...backends(file), ...somethingToRouteTo(file), ...logins(file),
-    ...ordered(file), ...idleQuota(file), ...redis(file), ...sharingRules(file), ...openedRules(file, rules), ...notInForce(file, root, []),
+    ...ordered(file), ...fleetChecks(file), ...idleQuota(file), ...redis(file), ...sharingRules(file), ...openedRules(file, rules), ...notInForce(file, root, []),
   ];
 }
 
-class Checked {
+/** The file's values, and problems at their places. */
+export class Checked {
   constructor(readonly value: unknown, readonly source: Source, readonly root: SchemaNode) {}
 
   at(path: Path): unknown {

@@ -57,6 +57,8 @@ function messageFor(issue: Issue, node: SchemaNode): string {
     case 'too_small':
       return issue.origin === 'string' || issue.origin === 'array' ? 'must not be empty' : 'is out of range';
     case 'too_big': return 'is out of range';
+    // Of the kinds that a value may have, a text is what a bare word was meant to be.
+    case 'invalid_union': return isBare(issue.input) ? 'is not a text; put it in quotes' : `is not ${noun(node)}`;
     default: return issue.message;
   }
 }

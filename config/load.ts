@@ -94,11 +94,29 @@ function withoutEmptySections(value: unknown, node: SchemaNode): unknown {
 function withResolvedPaths(config: SkyportConfig, directory: string): SkyportConfig {
   const absolute = (path: string) => resolve(directory, path);
   const optional = (path: string | undefined) => (path === undefined ? undefined : absolute(path));
+  const { working_directory, env, users } = config.fleet;
+  const value = (source: SecretSource) => (typeof source === 'object' && 'file' in source ? { file: absolute(source.file) } : source);
   return {
     ...config,
     identity: { ...config.identity, tokens_file: optional(config.identity.tokens_file) },
-    fleet: { ...config.fleet, working_directory: optional(config.fleet.working_directory) },
+    fleet: {
+      ...config.fleet,
+      working_directory: optional(working_directory),
+      env: mapped(env, value),
+      users: mapped(users, (user) => ({
+        ...user,
+        env: mapped(user.env, value),
+        ...(user.github_token === undefined ? {} : { github_token: value(user.github_token) }),
+      })),
+    },
     store: { ...config.store, path: absolute(config.store.path), ca_file: optional(config.store.ca_file) },
     admin: { socket: absolute(config.admin.socket) },
   };
+}
+
+type SecretSource = SkyportConfig['fleet']['env'][string];
+
+/** The same names with other values. */
+function mapped<T>(entries: Record<string, T>, change: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, change(value)]));
 }

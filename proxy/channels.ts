@@ -265,6 +265,12 @@ export interface ServerStartFailed {
   retryIn: number;
 }
 
+/** The directory in which a user's session is to work could not be made. */
+export interface WorkspaceFailed {
+  user: string;
+  message: string;
+}
+
 /** Processes that an earlier Skyport on the same directory had left running were killed. */
 export interface OrphansEnded {
   processes: number;
@@ -314,6 +320,7 @@ export const channels = {
   backendLine: new Channel<BackendLine>('backend.line'),
   backendUnusable: new Channel<BackendUnusable>('backend.unusable'),
   serverStartFailed: new Channel<ServerStartFailed>('server.start_failed'),
+  workspaceFailed: new Channel<WorkspaceFailed>('workspace.failed'),
   orphansEnded: new Channel<OrphansEnded>('orphans.ended'),
   storeState: new Channel<StoreState>('store.state'),
   sessionTaken: new Channel<SessionTaken>('session.taken'),

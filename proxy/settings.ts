@@ -10,7 +10,7 @@ import type { SkyportConfig } from '../config/schema.js';
 import type { BackendSettings } from './backends/backend.js';
 import type { StaticBackend } from './backends/pool.js';
 import type { FleetOptions, TenantOptions, UserOptions } from './fleet/options.js';
-import type { ResourceLimits } from './fleet/tenancy.js';
+import type { ResourceLimits } from './fleet/confinement.js';
 import { Guard } from './guard/guard.js';
 import { loadTokens, type TokenTable } from './identity/tokens-file.js';
 import type { Quotas } from './store/session-files.js';

@@ -2,7 +2,6 @@
  * Puts a running Skyport together from a configuration, and takes it apart again. The only place
  * that knows everyone.
  */
-import { mkdir } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseAddress } from '../config/address.js';
 import { changes } from '../config/changes.js';
@@ -33,6 +32,8 @@ import { LoginThrottle } from './identity/throttle.js';
 import type { TokenTable } from './identity/tokens-file.js';
 import { Janitor } from './janitor.js';
 import { createHttp } from './observe/http.js';
+import { uidsTrouble } from './fleet/confinement.js';
+import { prepareDirectory } from './fleet/owner.js';
 import { ManagedServers } from './managed.js';
 import { Log } from './observe/log.js';
 import { Membership } from './membership.js';
@@ -91,7 +92,8 @@ export class Skyport implements AdminActions {
     const log = new Log({ level: config.log.level });
     channels.lifecycle.publish({ phase: 'starting', detail: file });
     const tokens = readTokens(config);
-    if (tokens.problems.length > 0) throw new Error(tokens.problems.join('\n'));
+    const problems = [...tokens.problems, uidsTrouble(config.fleet) ?? []].flat();
+    if (problems.length > 0) throw new Error(problems.join('\n'));
     const opened: { skyport?: Skyport } = {};
     const stores = await openStores(config, () => quotasOf(opened.skyport?.config ?? config));
     return (opened.skyport = new Skyport(config, file, log, stores, tokens.table));
@@ -156,10 +158,11 @@ export class Skyport implements AdminActions {
       ...(files ? { stored: storedIn(files) } : {}),
       lease: config.store.lease,
       storeAway: () => stores.state()?.up === false,
-      makeDirectory: async (path) => {
+      makeDirectory: async (path, user) => {
         if (!workspaces || !path.startsWith(workspaces)) return;
+        const owner = this.isIsolated(user) ? this.managed.fleet.ownerOf(user) : undefined;
         // A static backend may be on another host, where the directory is made by other means.
-        await mkdir(path, { recursive: true }).catch(() => undefined);
+        await prepareDirectory(workspaces, path, owner).catch((error: unknown) => channels.workspaceFailed.publish({ user, message: String(error) }));
       },
     };
     this.services.tenants = new OwnServers(this.pool, (user) => this.isIsolated(user), (user) => this.managed.claim(user), () => this.config.fleet.wait);

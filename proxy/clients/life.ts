@@ -148,7 +148,7 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
   const fresh = session.creating;
   if (session.deleted) return ask.refuse(refuseSession(session.id));
   const { workingDirectory } = ask.params();
-  if (typeof workingDirectory === 'string') await client.services.makeDirectory(workingDirectory);
+  if (typeof workingDirectory === 'string') await client.services.makeDirectory(workingDirectory, session.owner);
   ask.onEnd = (ok) => {
     if (!ok && fresh && session.creating) void forgetNew(session, ask);
   };

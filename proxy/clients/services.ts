@@ -55,5 +55,5 @@ export interface Services {
   /** Set once shutting down has begun: no new sessions or turns. */
   draining: boolean;
   /** Makes the directory that the guard has chosen for a user, where Skyport may (managed servers). */
-  readonly makeDirectory: (path: string) => Promise<void>;
+  readonly makeDirectory: (path: string, user: string) => Promise<void>;
 }

@@ -6,6 +6,8 @@
  *   not passed    HOME (its ~/.ssh, ~/.gitconfig and ~/.config are the operator's): it is the server's
  *                 own directory; proxies (their URLs may hold passwords); everything else
  *   fleet.env     goes on top and may set any of those, e.g. `HTTPS_PROXY: "${HTTPS_PROXY}"`
+ *   its own user  a server with a uid of its own has no USER and LOGNAME of Skyport's, and temporary
+ *                 files where no other user sees them
  *   Skyport's     COPILOT_HOME, COPILOT_CONNECTION_TOKEN and SKYPORT_MANAGED go last: what fleet.env
  *                 says of them does not count
  *
@@ -24,7 +26,9 @@ const PASSED: ReadonlySet<string> = new Set([
   'SYSTEMROOT', 'SYSTEMDRIVE', 'WINDIR', 'COMSPEC', 'PATHEXT', 'PROGRAMFILES', 'PROGRAMDATA', 'NUMBER_OF_PROCESSORS',
 ]);
 
-/** Variables that Skyport sets itself; a config that names them in fleet.env is mistaken. */
+const OF_SKYPORTS_USER: ReadonlySet<string> = new Set(['USER', 'LOGNAME', 'TMPDIR', 'TMP', 'TEMP']);
+
+/** Variables that Skyport sets itself; config/fleet-checks.ts refuses them in a configuration. */
 export const RESERVED_VARIABLES: readonly string[] = ['COPILOT_HOME', 'COPILOT_CONNECTION_TOKEN', MARKER_VARIABLE];
 
 export interface ServerIdentity {
@@ -33,25 +37,28 @@ export interface ServerIdentity {
   /** Its connection token; a secret. */
   readonly token: string;
   readonly marker: string;
+  /** Whether it runs as a user of its own. */
+  readonly confined?: boolean;
 }
 
 /**
  * @param inherited Skyport's own environment
- * @param configured `fleet.env`
+ * @param configured what the configuration says, once it has been read (secrets.ts)
  */
 export function serverEnvironment(
   inherited: NodeJS.ProcessEnv,
   configured: Readonly<Record<string, string>>,
-  { directory, token, marker }: ServerIdentity,
+  { directory, token, marker, confined = false }: ServerIdentity,
 ): Record<string, string> {
   const environment: Record<string, string> = {};
   for (const [name, value] of Object.entries(inherited)) {
     const known = process.platform === 'win32' ? name.toUpperCase() : name;
-    if (value !== undefined && PASSED.has(known)) environment[name] = value;
+    if (value !== undefined && PASSED.has(known) && !(confined && OF_SKYPORTS_USER.has(known))) environment[name] = value;
   }
   return {
     ...environment,
     [process.platform === 'win32' ? 'USERPROFILE' : 'HOME']: directory,
+    ...(confined ? { TMPDIR: privateTemporary(directory) } : {}),
     ...configured,
     COPILOT_HOME: serverHome(directory),
     COPILOT_CONNECTION_TOKEN: token,
@@ -62,4 +69,9 @@ export function serverEnvironment(
 /** Where the server keeps its sessions; the same over restarts, so they survive. */
 export function serverHome(directory: string): string {
   return join(directory, 'home');
+}
+
+/** Where a server with a uid of its own has its temporary files. */
+export function privateTemporary(directory: string): string {
+  return join(directory, 'tmp');
 }

@@ -115,8 +115,9 @@ export class Member {
     return this.#current?.outfit;
   }
 
-  get pids(): number[] {
-    return [...this.#runs].flatMap(({ pid }) => pid ?? []);
+  /** Kills all of its runs before it returns. */
+  killAll(reason: string): void {
+    for (const run of this.#runs) run.kill(reason);
   }
 
   status(): MemberStatus {

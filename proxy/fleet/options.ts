@@ -1,6 +1,7 @@
 /** What the fleet is told: `fleet` of the configuration, in its own units. */
 import type { BackoffLimits } from './backoff.js';
-import type { EnvironmentValue, ResourceLimits } from './tenancy.js';
+import type { ResourceLimits } from './confinement.js';
+import type { EnvironmentValue } from './secrets.js';
 
 /** `fleet.users.<name>` */
 export interface UserOptions {

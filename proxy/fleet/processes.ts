@@ -3,8 +3,10 @@
  * nothing is found, and only the process group of a server is ended with it.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync, readlinkSync } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { existsSync, lstatSync, readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { environmentValue, environmentValuesAs, pidNamespace } from './environ.js';
+import type { Owner } from './owner.js';
 
 export interface ProcessStat {
   readonly pid: number;
@@ -54,31 +56,74 @@ export function signalGroup(leader: number, signal: 'SIGTERM' | 'SIGKILL'): void
   }
 }
 
+export interface MarkedProcess {
+  readonly stat: ProcessStat;
+  readonly value: string;
+}
+
+/** So many processes are looked at before others may run: some 20 µs each. */
+const AT_A_TIME = 50;
+
 /**
- * The processes of this user, in this pid namespace, whose environment at their start had `variable`.
- * Nothing else of an environment is kept. Left out: this process, its ancestors and its own session,
- * which no server that was started in a session of its own can be in.
+ * The processes in this pid namespace whose environment at their start had `variable`: this user's, or
+ * everybody's where this process is root, since servers may run as other users. Nothing else of an
+ * environment is kept. Left out: this process, its ancestors and its own session, which no server that
+ * was started in a session of its own can be in.
+ * @param users the uids that are worth a process to look with, where it takes one; all when left out
+ * @throws when this process has no descriptors left to look with
  */
-export async function processesWith(variable: string): Promise<{ readonly stat: ProcessStat; readonly value: string }[]> {
-  let entries: string[];
-  try {
-    entries = await readdir('/proc');
-  } catch {
-    return [];
-  }
+export async function processesWith(variable: string, users?: ReadonlySet<number>): Promise<MarkedProcess[]> {
   const self = processStat(process.pid);
-  if (self === undefined) return [];
+  if (self === undefined && !existsSync('/proc/self')) return [];
+  if (self === undefined) throw new Error('/proc cannot be read');
   const namespace = pidNamespace(process.pid);
   const never = ancestors(self);
-  const found: { stat: ProcessStat; value: string }[] = [];
-  for (const entry of entries) {
-    if (!/^\d+$/.test(entry) || never.has(Number(entry))) continue;
-    const known = processStat(Number(entry));
-    if (known === undefined || known.state === 'Z' || known.session === self.session) continue;
-    const value = await environmentValue(known.pid, variable);
-    if (value !== undefined && pidNamespace(known.pid) === namespace) found.push({ stat: known, value });
+  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
+  const found: MarkedProcess[] = [];
+  /** By user: those whose environment this process may not read. */
+  const closed = new Map<string, { owner: Owner; stats: ProcessStat[] }>();
+  for (let from = 0; from < pids.length; from += AT_A_TIME) {
+    const seen = pids.slice(from, from + AT_A_TIME).flatMap((pid) => {
+      const known = never.has(pid) ? undefined : processStat(pid);
+      const owner = known === undefined || isNoneOfOurs(known, self) ? undefined : ownerOf(pid);
+      return owner === undefined ? [] : [{ known: known!, owner }];
+    });
+    const values = await Promise.all(seen.map(({ known }) => environmentValue(known.pid, variable)));
+    for (const [index, value] of values.entries()) {
+      const { known, owner } = seen[index]!;
+      if (value === undefined) continue;
+      const its = value === 'denied' ? undefined : pidNamespace(known.pid);
+      if (value === 'denied' || its === undefined) {
+        const key = `${owner.uid}:${owner.gid}`;
+        closed.set(key, { owner, stats: [...closed.get(key)?.stats ?? [], known] });
+      } else if (its === namespace) {
+        found.push({ stat: known, value: value.text });
+      }
+    }
+  }
+  // Root without CAP_SYS_PTRACE, as in most containers: a process of that user may look.
+  for (const { owner, stats } of closed.values()) {
+    if (users !== undefined && !users.has(owner.uid)) continue;
+    const values = await environmentValuesAs(owner, stats.map(({ pid }) => pid), variable, namespace);
+    found.push(...stats.flatMap((stat) => (values.has(stat.pid) ? [{ stat, value: values.get(stat.pid)! }] : [])));
   }
   return found;
+}
+
+/** Zombies have nothing to read, and this session's are not servers'. */
+function isNoneOfOurs(known: ProcessStat, self: ProcessStat): boolean {
+  return known.state === 'Z' || known.state === 'X' || known.session === self.session;
+}
+
+/** @returns undefined for a process that is gone, or that this one could not signal */
+function ownerOf(pid: number): Owner | undefined {
+  const own = process.geteuid?.();
+  try {
+    const { uid, gid } = lstatSync(`/proc/${pid}`);
+    return own === 0 || uid === own ? { uid, gid } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -103,26 +148,4 @@ function ancestors(self: ProcessStat): Set<number> {
     chain.add(next.pid);
   }
   return chain;
-}
-
-async function environmentValue(pid: number, variable: string): Promise<string | undefined> {
-  try {
-    if ((await stat(`/proc/${pid}`)).uid !== process.getuid?.()) return undefined;
-    const text = await readFile(`/proc/${pid}/environ`, 'latin1');
-    const at = `\0${text}`.indexOf(`\0${variable}=`);
-    if (at < 0) return undefined;
-    const from = at + variable.length + 1;
-    const to = text.indexOf('\0', from);
-    return text.slice(from, to < 0 ? undefined : to);
-  } catch {
-    return undefined;
-  }
-}
-
-function pidNamespace(pid: number): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
-  } catch {
-    return undefined;
-  }
 }

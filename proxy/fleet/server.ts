@@ -4,34 +4,34 @@
  *   start() ─▶ starting ──"listening on port N"──▶ listening ─┐
  *                 │ start_timeout, kill, stop, died           │ kill, stop, died
  *                 └──────────────────────────▶ exited ◀───────┘
- *                                                │ its process group is killed, then what is
- *                                                ▼ left of its sessions (orphans.ts)
+ *                                                │ its process group and its cgroup are killed,
+ *                                                ▼ then what is left of its sessions (orphans.ts)
  *                                              ended
  *
  * The server leads a session and a process group of its own, so a signal for Skyport's terminal
  * does not reach it, and one for its group reaches its children too. A run is not restarted: the
  * fleet makes a new one.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { serverEnvironment, serverHome } from './environment.js';
+import type { ServerCgroup } from './cgroup.js';
+import type { Confinement } from './confinement.js';
+import { closePipes, launch, prepare, type Preparation } from './launch.js';
 import { LineReader } from './lines.js';
-import { formatMarker, type Marker } from './marker.js';
+import type { Marker } from './marker.js';
 import { endServer } from './orphans.js';
 import { signalGroup } from './processes.js';
-import { SERVER_ARGUMENTS } from './runtime.js';
-import type { Confinement, EnvironmentValue } from './tenancy.js';
+import { Redaction } from './redaction.js';
+import type { EnvironmentValue } from './secrets.js';
 
 export type OutputStream = 'stdout' | 'stderr';
 
 export interface ServerSpec {
   /** A program and its leading arguments; the server's own are appended. */
   readonly command: readonly string[];
-  /** `fleet.env` */
+  /** What the configuration gives of its environment; files and commands are read at each start. */
   readonly env: Readonly<Record<string, EnvironmentValue>>;
-  readonly confinement?: Confinement;
   /** Absolute; created if missing. The server's own directory when left out. */
   readonly workingDirectory?: string;
   /** The server's own directory, absolute; the same for each run of a name. */
@@ -39,13 +39,15 @@ export interface ServerSpec {
   /** From the start to the line that names the port, ms. */
   readonly startTimeout: number;
   readonly marker: Marker;
+  /** Its uid and limits, if any. With a uid `directory` is that user's, and its parents let it pass. */
+  readonly confinement?: Confinement;
 }
 
 export interface ServerEvents {
   onListening(port: number): void;
   /** Once, as soon as the server is of no use any more; `ended` follows. */
   onExit(reason: string): void;
-  /** Bounded in length and rate; the connection token is blanked out. */
+  /** Bounded in length and rate; the connection token and the values of `env` are blanked out. */
   onLine(stream: OutputStream, line: string): void;
 }
 
@@ -58,7 +60,10 @@ export class ManagedServer {
   readonly ended: Promise<void>;
   readonly #spec: ServerSpec;
   readonly #events: ServerEvents;
+  readonly #preparing = new AbortController();
   #child: ChildProcess | undefined;
+  #cgroup: ServerCgroup | undefined;
+  #redaction = new Redaction({});
   #state: 'starting' | 'listening' | 'exited' = 'starting';
   #killedFor: string | undefined;
   #startDeadline: NodeJS.Timeout | undefined;
@@ -82,38 +87,31 @@ export class ManagedServer {
     return this.#spec.workingDirectory ?? this.#spec.directory;
   }
 
-  /** Starts the process; call once. A start that fails is an exit like any other. */
+  /**
+   * Starts the process, as soon as what it needs has been read and made; call once. A start that fails
+   * is an exit like any other.
+   */
   start(): void {
-    let child: ChildProcess;
-    try {
-      child = this.#spawn();
-    } catch (error) {
-      // Reported later like every other exit, so the caller is never called back from within start().
-      setImmediate(() => this.#exited(`could not be started: ${(error as Error).message}`));
-      return;
-    }
-    this.#child = child;
-    child.on('error', (error) => {
-      if (child.pid === undefined) this.#exited(`could not be started: ${error.message}`);
-    });
-    child.on('exit', (code, signal) => {
-      this.#exited(this.#killedFor ?? (signal === null ? `exited with code ${code}` : `killed by ${signal}`));
-    });
-    this.#read(child.stdout!, 'stdout');
-    this.#read(child.stderr!, 'stderr');
     this.#startDeadline = setTimeout(
       () => this.kill(`did not listen within ${this.#spec.startTimeout} ms`), this.#spec.startTimeout,
     );
+    void prepare(this.#spec, this.token, this.#preparing.signal).then((prepared) => {
+      if (this.#killedFor !== undefined) this.#exited(this.#killedFor);
+      else if ('failure' in prepared) this.#exited(`could not be started: ${prepared.failure}`);
+      else this.#launch(prepared);
+    });
   }
 
   /**
-   * Ends the server and its process group at once, also when it is stopped or hangs.
+   * Ends the server, its process group and its cgroup at once, also when it is stopped or hangs.
    * @param reason what `onExit` gives as the reason; must not hold secrets
    */
   kill(reason: string): void {
-    if (this.#state === 'exited' || this.#child?.pid === undefined) return;
+    if (this.#state === 'exited') return;
     this.#killedFor ??= reason;
-    signalGroup(this.#child.pid, 'SIGKILL');
+    this.#preparing.abort();
+    if (this.#child?.pid !== undefined) signalGroup(this.#child.pid, 'SIGKILL');
+    this.#cgroup?.kill();
   }
 
   /**
@@ -121,9 +119,10 @@ export class ManagedServer {
    * @returns when it and all that it started are gone
    */
   async stop(graceMs: number): Promise<void> {
-    if (this.#state !== 'exited' && this.#child?.pid !== undefined) {
+    if (this.#state !== 'exited') {
       this.#killedFor ??= 'stopped';
-      signalGroup(this.#child.pid, 'SIGTERM');
+      this.#preparing.abort();
+      if (this.#child?.pid !== undefined) signalGroup(this.#child.pid, 'SIGTERM');
       const deadline = setTimeout(() => this.kill('stopped'), graceMs);
       await this.ended;
       clearTimeout(deadline);
@@ -131,23 +130,34 @@ export class ManagedServer {
     await this.ended;
   }
 
-  #spawn(): ChildProcess {
-    const { command, directory, env, marker } = this.#spec;
-    const { workingDirectory } = this;
-    mkdirSync(serverHome(directory), { recursive: true, mode: 0o700 });
-    mkdirSync(workingDirectory, { recursive: true });
-    return spawn(command[0]!, [...command.slice(1), ...SERVER_ARGUMENTS], {
-      cwd: workingDirectory,
-      env: serverEnvironment(process.env, env as Record<string, string>, { directory, token: this.token, marker: formatMarker(marker) }),
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-      windowsHide: true,
+  #launch(prepared: Preparation): void {
+    this.#redaction = new Redaction({ ...prepared.configured, token: this.token });
+    let child: ChildProcess;
+    try {
+      ({ child, cgroup: this.#cgroup } = launch(this.#spec, prepared));
+    } catch (error) {
+      this.#exited(`could not be started: ${(error as Error).message}`);
+      return;
+    }
+    this.#child = child;
+    child.on('error', (error) => {
+      if (child.pid === undefined) this.#exited(`could not be started: ${error.message}`);
     });
+    child.on('exit', (code, signal) => {
+      this.#exited(this.#killedFor ?? this.#lackOfMemory() ?? (signal === null ? `exited with code ${code}` : `killed by ${signal}`));
+    });
+    // A child that could not be made for want of descriptors has no streams.
+    if (child.stdout) this.#read(child.stdout, 'stdout');
+    if (child.stderr) this.#read(child.stderr, 'stderr');
+  }
+
+  #lackOfMemory(): string | undefined {
+    return this.#cgroup?.ranOut() === true ? `used more memory than its limit of ${this.#spec.confinement?.limits.memory} bytes` : undefined;
   }
 
   #read(stream: Readable, name: OutputStream): void {
     const lines = new LineReader(
-      (line) => this.#events.onLine(name, line.replaceAll(this.token, '[token]')),
+      (line) => this.#events.onLine(name, this.#redaction.blank(line)),
       name === 'stdout' ? (line) => this.#watch(line) : undefined,
     );
     stream.on('data', (chunk: Buffer) => lines.push(chunk));
@@ -173,17 +183,17 @@ export class ManagedServer {
     const pid = this.#child?.pid;
     // At once: the group's number stays taken only while one of its processes lives.
     if (pid !== undefined) signalGroup(pid, 'SIGKILL');
+    this.#cgroup?.kill();
     this.#events.onExit(reason);
-    void this.#endRest(pid);
+    void this.#endRest();
   }
 
-  async #endRest(pid: number | undefined): Promise<void> {
-    if (pid !== undefined) await endServer(this.#spec.marker);
+  async #endRest(): Promise<void> {
+    // Also without a process of its own: commands that were to give it secrets carry its mark.
+    await endServer(this.#spec.marker, this.#spec.confinement?.uid);
+    await this.#cgroup?.remove();
     // Whoever escaped with the pipes in hand must not keep them open on this side.
-    setImmediate(() => {
-      this.#child?.stdout?.destroy();
-      this.#child?.stderr?.destroy();
-    });
+    setImmediate(() => this.#child && closePipes(this.#child));
     this.#resolveEnded();
   }
 }

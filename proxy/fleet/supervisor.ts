@@ -6,13 +6,14 @@
  * when it hangs (`kill`), when a fresh one shall take its place (`renew`) and when it may go (`retire`).
  */
 import { availableParallelism } from 'node:os';
+import { ownerOf } from './confinement.js';
 import { Homes } from './homes.js';
 import type { Claim } from './line.js';
 import { fleetId } from './marker.js';
 import { Member, type MemberEvents, type MemberHost, type MemberStatus } from './member.js';
 import type { FleetOptions } from './options.js';
 import { endOrphans } from './orphans.js';
-import { signalGroup } from './processes.js';
+import type { Owner } from './owner.js';
 import { Starts } from './starts.js';
 import { outfitOf, type Tenancy } from './tenancy.js';
 import { Tenants, type Use } from './tenants.js';
@@ -109,6 +110,12 @@ export class Fleet {
     return this.#tenants.serverOf(user);
   }
 
+  /** As whom a user's own server runs; undefined where that is nobody of his own. */
+  ownerOf(user: string): Owner | undefined {
+    const name = this.serverOf(user);
+    return ownerOf(outfitOf(this.#options, { kind: 'user', user }, false, name === undefined ? undefined : this.#uidOf(name)).confinement);
+  }
+
   /** Users who wait for a place. */
   get waiting(): number {
     return this.#tenants.waiting;
@@ -174,7 +181,7 @@ export class Fleet {
   killNow(): void {
     this.#running = false;
     this.#starts.close();
-    for (const member of this.#members()) for (const pid of member.pids) signalGroup(pid, 'SIGKILL');
+    for (const member of this.#members()) member.killAll('Skyport ended');
   }
 
   /** Shared servers first, then canaries, then users' and spares, each by number. */

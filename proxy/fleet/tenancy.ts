@@ -1,25 +1,11 @@
 /** Whose a managed server is, and what it is started with. */
 import { createHash } from 'node:crypto';
+import type { Confinement, ResourceLimits } from './confinement.js';
 import type { FleetOptions } from './options.js';
+import type { EnvironmentValue } from './secrets.js';
 
 /** `spare`: nobody's yet; it becomes the server of a user who comes for the first time. */
 export type Tenancy = { readonly kind: 'shared' } | { readonly kind: 'spare' } | { readonly kind: 'user'; readonly user: string };
-
-/** A text, or where it is read from at each start. */
-export type EnvironmentValue = string | { readonly file: string } | { readonly command: readonly string[] };
-
-export interface ResourceLimits {
-  /** bytes */
-  readonly memory?: number;
-  readonly processes?: number;
-  readonly openFiles?: number;
-}
-
-export interface Confinement {
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly limits: ResourceLimits;
-}
 
 /** What differs between servers, and what a change of the configuration may change. May hold secrets. */
 export interface Outfit {

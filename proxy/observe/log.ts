@@ -126,6 +126,7 @@ export class Log {
       this.#line(to === 'failed' ? 'warn' : 'info', 'backend_restart', { backend, from, to, reason: reason && scrubText(reason) }));
     this.#on(channels.serverStartFailed, ({ backend, reason, retryIn }) =>
       this.#line('warn', 'server_start_failed', { backend, reason: scrubText(reason), retryIn: Math.round(retryIn) }));
+    this.#on(channels.workspaceFailed, ({ user, message }) => this.#line('warn', 'workspace_failed', { user, message: scrubText(message) }));
     this.#on(channels.orphansEnded, ({ processes }) => this.#line('warn', 'orphans_ended', { processes }));
     this.#on(channels.backendLink, ({ backend, change, reason, links }) =>
       this.#line('debug', `backend_link_${change}`, { backend, reason: scrubText(reason), links }));

@@ -2,9 +2,9 @@
  * The embedded registry: LMDB in `<store.path>/registry`. A commit is in the operating system's
  * hands before `put` resolves, so it survives `kill -9` of Skyport; several processes may read.
  */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
+import { makePrivate } from './modes.js';
 import type { Registry, SessionRecord } from './registry.js';
 
 /** Bumped when a record changes in a way that older code cannot read. */
@@ -18,8 +18,10 @@ export class EmbeddedRegistry implements Registry {
    * @throws when the directory cannot be used or holds another format
    */
   constructor(path: string) {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    this.db = open<SessionRecord | number, string>({ path: join(path, 'registry'), encoding: 'json' });
+    const directory = join(path, 'registry');
+    // LMDB's own modes let others read, and servers with uids of their own may pass through `path`.
+    makePrivate(directory);
+    this.db = open<SessionRecord | number, string>({ path: directory, encoding: 'json' });
     const format = this.db.get('format');
     if (format === undefined) this.db.putSync('format', FORMAT);
     else if (format !== FORMAT) {

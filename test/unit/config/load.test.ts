@@ -38,6 +38,21 @@ describe('a good file', () => {
     expect(config?.admin.socket).toBe(join(dirname(file), 'state', 'skyport.sock'));
   });
 
+  test('has the files of secrets resolved in the same way', () => {
+    const { config, problems } = load(`${MINIMAL.replace(/^fleet:.*$/m, '')}fleet:
+  count: 1
+  env: { KEY: { file: keys/one }, PLAIN: ./text, PRINTED: { command: [./program, ./argument] } }
+  users:
+    alice: { env: { KEY: { file: ../two } }, github_token: { file: three } }
+    bob: { github_token: ./four }
+`);
+    const directory = dirname(config!.admin.socket);
+    expect(problems).toEqual([]);
+    expect(config!.fleet.env).toEqual({ KEY: { file: join(dirname(directory), 'keys/one') }, PLAIN: './text', PRINTED: { command: ['./program', './argument'] } });
+    expect(config!.fleet.users['alice']).toMatchObject({ env: { KEY: { file: join(dirname(directory), '../two') } }, github_token: { file: join(dirname(directory), 'three') } });
+    expect(config!.fleet.users['bob']).toMatchObject({ env: {}, github_token: './four' });
+  });
+
   test('keeps absolute paths', () => {
     const { config } = load(`${MINIMAL}store: { path: /var/lib/skyport }\nadmin: { socket: /run/skyport.sock }\n`);
     expect(config?.store.path).toBe('/var/lib/skyport');

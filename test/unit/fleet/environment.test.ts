@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { serverEnvironment } from '../../../proxy/fleet/environment.js';
+import { RESERVED_VARIABLES as REFUSED } from '../../../config/fleet-checks.js';
+import { RESERVED_VARIABLES, serverEnvironment } from '../../../proxy/fleet/environment.js';
 
 const IDENTITY = { directory: '/data/servers/managed-1', token: 'secret', marker: 'mark' };
 
@@ -31,5 +32,21 @@ describe('the environment of a managed server', () => {
     const inherited = { LD_PRELOAD: 'x.so', NODE_OPTIONS: '--require x', COPILOT_GITHUB_TOKEN: 'gho', AWS_SECRET_ACCESS_KEY: 'k' };
     expect(Object.keys(serverEnvironment(inherited, {}, IDENTITY)).sort())
       .toEqual(['COPILOT_CONNECTION_TOKEN', 'COPILOT_HOME', 'HOME', 'SKYPORT_MANAGED']);
+  });
+});
+
+describe('the environment of a server with a user of its own', () => {
+  it('has nothing of Skyport\'s user, and temporary files of its own', () => {
+    const inherited = { PATH: '/bin', USER: 'root', LOGNAME: 'root', TMPDIR: '/var/tmp', TMP: '/var/tmp', TEMP: '/var/tmp' };
+    expect(serverEnvironment(inherited, {}, { ...IDENTITY, confined: true })).toEqual({
+      PATH: '/bin', TMPDIR: '/data/servers/managed-1/tmp',
+      HOME: '/data/servers/managed-1', COPILOT_HOME: '/data/servers/managed-1/home', COPILOT_CONNECTION_TOKEN: 'secret', SKYPORT_MANAGED: 'mark',
+    });
+  });
+});
+
+describe('the variables that Skyport sets itself', () => {
+  it('are those that a configuration may not set', () => {
+    expect([...RESERVED_VARIABLES].sort()).toEqual([...REFUSED].sort());
   });
 });
