@@ -108,6 +108,22 @@ export interface TurnRecovered extends SessionChange {
   durationMs: number;
 }
 
+/** What is done about a turn in which nothing happens. */
+export interface TurnStalled {
+  sessionId: string;
+  owner: string;
+  backend: string;
+  /**
+   * `abort`: its server is told to end it; `end`: the server says that nothing runs any more; `move`: it is taken off its
+   * server, to be ended by another one; `give_up`: its clients are told that it has failed.
+   */
+  step: StallStep;
+  /** How long nothing had happened before the first step. */
+  stillMs: number;
+}
+
+export type StallStep = 'abort' | 'end' | 'move' | 'give_up';
+
 /** The store that other Skyports share. */
 export interface StoreState {
   up: boolean;
@@ -308,6 +324,7 @@ export const channels = {
   turnStarted: new Channel<TurnStarted>('turn.started'),
   /** The turn of a dead server was taken up by another one, or given up. */
   turnRecovered: new Channel<TurnRecovered>('turn.recovered'),
+  turnStalled: new Channel<TurnStalled>('turn.stalled'),
   turnEnded: new Channel<TurnEnded>('turn.ended'),
   turnWaiting: new Channel<TurnWaiting>('turn.waiting'),
   turnWaited: new Channel<TurnWaited>('turn.waited'),

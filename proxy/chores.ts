@@ -4,6 +4,7 @@ import type { SkyportConfig } from '../config/schema.js';
 import { channels } from './channels.js';
 import type { Mover } from './clients/moving.js';
 import type { Services } from './clients/services.js';
+import type { Watchdog } from './clients/watchdog.js';
 import type { Job } from './janitor.js';
 import type { ManagedServers } from './managed.js';
 import type { Membership } from './membership.js';
@@ -27,13 +28,14 @@ export interface Household {
   readonly managed: ManagedServers;
   readonly mover: Mover;
   readonly rolling: RollingRestart;
+  readonly watchdog: Watchdog;
   readonly membership: Membership | undefined;
   readonly files: SessionFiles | undefined;
   watcher(): ConfigWatcher;
 }
 
 export function chores(house: Household): Job[] {
-  const { services, managed, mover, rolling, membership, files } = house;
+  const { services, managed, mover, rolling, watchdog, membership, files } = house;
   const { directory, places, pool } = services;
   return [
     { name: 'wake', every: 50, run: () => membership?.watch() },
@@ -43,6 +45,7 @@ export function chores(house: Household): Job[] {
     { name: 'missed', every: 1_000, run: (now) => missed.sweep(now) },
     { name: 'writers', every: 250, run: () => services.writers.tick(services.draining) },
     { name: 'turn limits', every: 250, run: () => services.admission.tick(services.draining) },
+    { name: 'stalled turns', every: 500, run: () => watchdog.tick(performance.now()) },
     { name: 'moves', every: 100, run: (now) => mover.sweep(now) },
     { name: 'restart', every: 100, run: () => rolling.tick(performance.now()) },
     {

@@ -16,12 +16,18 @@ import { loadTokens, type TokenTable } from './identity/tokens-file.js';
 import type { Quotas } from './store/session-files.js';
 import type { RuleName } from './protocol/method.js';
 
-/** @param workingDirectory the one in force: a change of it waits for a restart */
-export function guardOf(config: SkyportConfig, workingDirectory: string | undefined): Guard {
+/**
+ * @param workingDirectory the one in force: a change of it waits for a restart
+ * @param rolesOf the roles of a user, who need not be there
+ */
+export function guardOf(config: SkyportConfig, workingDirectory: string | undefined, rolesOf: (user: string) => ReadonlySet<string>): Guard {
   return new Guard({
     profile: config.guard.profile,
     open: config.guard.open as Record<string, readonly RuleName[]>,
     workingDirectory,
+  }, {
+    ownServer: (user) => isolationOf(config.fleet, rolesOf(user)) === 'per_user',
+    confined: (user) => hasUid(config.fleet, user),
   });
 }
 
@@ -32,6 +38,11 @@ export function isolationOf({ isolation, roles: rules }: Pick<FleetConfig, 'isol
   const named = [...roles].flatMap((role) => (Object.hasOwn(rules, role) ? rules[role]!.isolation : []));
   if (named.length === 0) return isolation;
   return named.includes('per_user') ? 'per_user' : 'shared';
+}
+
+/** Whether a user's own server runs as a uid of its own. */
+export function hasUid({ users, uids }: Pick<FleetConfig, 'users' | 'uids'>, user: string): boolean {
+  return uids !== undefined || (Object.hasOwn(users, user) && users[user]!.uid !== undefined);
 }
 
 /** The rules of `sessions.shares`, whose patterns have been checked when the file was read. */

@@ -23,6 +23,7 @@ import { Roster } from './clients/roster.js';
 import type { Services } from './clients/services.js';
 import { storedIn } from './clients/stored.js';
 import { OwnServers } from './clients/tenants.js';
+import { Watchdog } from './clients/watchdog.js';
 import { Writers } from './clients/writers.js';
 import { reviewAll } from './clients/sharing.js';
 import { isRefusal } from './protocol/errors.js';
@@ -149,7 +150,7 @@ export class Skyport implements AdminActions {
       writers: new Writers(writerRules(config)),
       throttle: new LoginThrottle(),
       authenticator: new Authenticator({ anonymous: config.identity.anonymous, tokens }),
-      guard: guardOf(config, workspaces),
+      guard: guardOf(config, workspaces, (user) => this.services.authenticator.rolesOf(user, '')),
       sharing: new Sharing(sharingRules(config)),
       limits: config.limits,
       linger: config.sessions.linger,
@@ -177,6 +178,7 @@ export class Skyport implements AdminActions {
       managed: this.managed,
       mover: this.mover,
       rolling: this.rolling,
+      watchdog: new Watchdog(this.services, () => this.config.sessions.stall_timeout),
       membership: this.membership,
       files,
       watcher: () => this.watcher,
@@ -300,7 +302,7 @@ export class Skyport implements AdminActions {
     services.limits = config.limits;
     services.linger = config.sessions.linger;
     services.writers.rules = writerRules(config);
-    services.guard = guardOf(config, working_directory);
+    services.guard = guardOf(config, working_directory, (user) => services.authenticator.rolesOf(user, ''));
     services.sharing = new Sharing(sharingRules(config));
     services.authenticator.update({ anonymous: config.identity.anonymous, tokens });
     for (const client of [...services.roster.all()]) client.reauthenticate();

@@ -175,10 +175,10 @@ export class Backend {
     return unloaded;
   }
 
-  /** The server has a session as it was when another Skyport took it over, until it has let go of it. */
-  leaveWith(sessionId: string): void {
+  /** The server has a session as it was when it went elsewhere, until it has let go of it. @param stale another Skyport has it now */
+  leaveWith(sessionId: string, stale = true): void {
     this.left.add([sessionId]);
-    this.stale.add(sessionId);
+    if (stale) this.stale.add(sessionId);
   }
 
   /** Whether a session that has been elsewhere may be given to it now. */

@@ -125,13 +125,13 @@ export class Ask implements Call {
     setImmediate(again);
   }
 
-  /** Whoever it was passed on to has no say in it any more: an answer that still comes is nobody's. */
-  displaced(): void {
+  /** Whoever it was passed on to has no say in it any more: an answer that still comes is nobody's. @param holder another Skyport has */
+  displaced(holder: boolean): void {
     const { link } = this;
     this.link = undefined;
     if (this.done || !link?.abandon(this)) return;
     // Another Skyport makes its call anew where its session is now.
-    if (this.client.isPeer) this.giveUp();
+    if (holder && this.client.isPeer) this.giveUp();
     else this.onLost(refuse('SKYPORT_BACKEND_LOST'));
   }
 

@@ -166,9 +166,9 @@ export class Client implements SessionClient {
     return new Set([...this.asks.values()].flatMap(({ scan: { sessionId } }) => sessionId ?? []));
   }
 
-  /** A session has another holder: what it has been asked for here is answered by nobody any more. */
-  displaced(session: Session): void {
-    for (const ask of [...this.asks.values()]) if (ask.scan.sessionId === session.id) ask.displaced();
+  /** A session is taken off its server, or has another `holder`: what it has been asked for there is answered by nobody any more. */
+  displaced(session: Session, holder = true): void {
+    for (const ask of [...this.asks.values()]) if (ask.scan.sessionId === session.id) ask.displaced(holder);
   }
 
   /** The requests of a server that wait for this client's answer on an attachment; they are not its any more. */

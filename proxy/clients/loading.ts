@@ -169,7 +169,8 @@ async function restoreOne(services: Services, attachment: Attachment): Promise<R
  */
 export async function ready(services: Services, session: Session, backend: Backend): Promise<Refusal | undefined> {
   if (session.primary || session.creating || session.foreign) return undefined;
-  if (!session.slept && services.moves && !(await backend.hasUnloaded(session.id))) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
+  const left = !session.slept && (services.moves || session.abandoned);
+  if (left && !(await backend.hasUnloaded(session.id))) return refuse('SKYPORT_BACKEND_UNAVAILABLE');
   return session.recovering ? undefined : services.recovery?.tidy(session);
 }
 

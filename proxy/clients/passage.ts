@@ -74,6 +74,7 @@ function dispatchOn(ask: Ask, session: Session, link: Link): void {
     ask.forward(link, session.backend);
     return;
   }
+  if (spec.name === 'session.abort') session.stall?.abort();
   const params = isAmendment(spec.name) ? ask.params() : undefined;
   const idles = spec.opensTurn ? session.turn.sent() : 0;
   const before = ask.onEnd;

@@ -278,6 +278,7 @@ function tellAll(session: Session, lines: readonly string[]): void {
     const text = eventText(session.id, line);
     for (const attachment of session.attachments) attachment.tell(text);
     session.prompts.see(type, frameOf(text));
+    session.stall?.see(type, frameOf(text));
     session.journal?.told(id);
   }
 }

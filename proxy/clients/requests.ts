@@ -176,7 +176,7 @@ export function permit(ask: Ask, owner: string): Refusal | undefined {
   if (client.isPeer) return undefined;
   const { guard } = client.services;
   const caller = { user: principal.user, roles: principal.roles };
-  const refusal = guard.method(caller, spec);
+  const refusal = guard.method(caller, owner, spec);
   if (refusal) return refusal;
   const verdict = guard.params(caller, owner, spec, ask.scan.paramKeys, () => ask.params());
   if (isRefusal(verdict)) return verdict;

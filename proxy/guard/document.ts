@@ -34,6 +34,11 @@ guard:
     "*": [config_discovery]
 \`\`\`
 
+For a user with a CLI server of his own (\`fleet.isolation: per_user\`) some rules do not hold, under either profile: what
+they refuse is dangerous only where others use the same server. The column *own server* says which: \`opens\` for each such
+user, \`with a uid\` only where the server runs as a uid of its own (\`fleet.uids\`, \`fleet.users.<name>.uid\`), \`–\` never.
+That goes for the owner of a session alone: not for a writer with whom it is shared, and not for a service principal.
+
 A refused method answers \`SKYPORT_METHOD_REFUSED\`, a refused parameter \`SKYPORT_PARAMETER_REFUSED\`; both name
 the rule, neither repeats a value.
 
@@ -41,8 +46,8 @@ the rule, neither repeats a value.
 
 - The built-in tools of a session (\`bash\`, \`view\`, \`edit\`…) run as the server's user. Whoever may answer
   permission prompts, and with a \`provider\` of their own even choose what the model says, can run commands
-  on the host through them. Where users do not trust each other, give each a server of their own
-  (today that is a Skyport of their own, too: [security.md](security.md)), and put it into a container.
+  on the host through them. Where users do not trust each other, give each a server of their own, with a uid of its own
+  (\`fleet.isolation: per_user\`, \`fleet.uids\`: [security.md](security.md#a-server-for-each-user)).
 - Directories are compared by their text. A symbolic link that a session's tool has made is followed.
 - A \`provider\` and remote MCP servers are addresses that the *server* connects to. Limit its network where
   that matters.
@@ -56,10 +61,13 @@ export function documentRules(): string {
 
 function rulesTable(rules: readonly Rule[]): string {
   const rows = rules.map((rule) =>
-    `| [\`${rule.name}\`](#${rule.name}) | ${rule.title} | ${rule.protects} | ${mark(rule.profiles.tenant)} | ${mark(rule.profiles.trusted)} | ${rule.openable ? `\`open: { ROLE: [${rule.name}] }\`` : 'never'} |`,
+    `| [\`${rule.name}\`](#${rule.name}) | ${rule.title} | ${rule.protects} | ${mark(rule.profiles.tenant)} | ${mark(rule.profiles.trusted)} | ${OWN[rule.own.effect]} | ${rule.openable ? `\`open: { ROLE: [${rule.name}] }\`` : 'never'} |`,
   );
-  return ['## Rules', '', '| rule | refuses | protects | tenant | trusted | to open, under `guard` |', '|---|---|---|---|---|---|', ...rows, ''].join('\n');
+  return ['## Rules', '', '| rule | refuses | protects | tenant | trusted | own server | to open, under `guard` |', '|---|---|---|---|---|---|---|', ...rows, ''].join('\n');
 }
+
+const OWN_TEXT = { opens: 'does not hold', confined: 'does not hold if that has a uid of its own', holds: 'holds as well' } as const;
+const OWN = { opens: 'opens', confined: 'with a uid', holds: '–' } as const;
 
 function mark(refused: boolean): string {
   return refused ? 'refused' : '–';
@@ -72,6 +80,7 @@ function ruleText(rule: Rule): string {
   );
   return [
     `### ${rule.name}`, '', `${rule.title}. ${rule.why}`, '',
+    `On a server of one's own it ${OWN_TEXT[rule.own.effect]}. ${rule.own.why}`, '',
     ...(methods.length > 0 ? [`Methods: ${methods.join(', ')}.`, ''] : []),
     ...(parameters.length > 0 ? [`Parameters: ${parameters.join(', ')}.`, ''] : []),
   ].join('\n');

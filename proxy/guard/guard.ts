@@ -20,6 +20,16 @@ export interface GuardPolicy {
   readonly workingDirectory?: string;
 }
 
+/** Who has a server of his own; asked anew at each call. */
+export interface OwnServers {
+  /** The user's sessions are on a server that nobody else uses. */
+  ownServer(user: string): boolean;
+  /** That server runs as a uid of its own. */
+  confined(user: string): boolean;
+}
+
+const SHARED: OwnServers = { ownServer: () => false, confined: () => false };
+
 export interface Caller {
   readonly user: string;
   readonly roles: ReadonlySet<string>;
@@ -35,15 +45,18 @@ const ALTERNATIVES: readonly (readonly [prefix: string, alternative: string])[] 
 export class Guard {
   private readonly openFor: ReadonlyMap<string, ReadonlySet<RuleName>>;
 
-  constructor(private readonly policy: GuardPolicy) {
+  constructor(private readonly policy: GuardPolicy, private readonly servers: OwnServers = SHARED) {
     this.openFor = new Map(Object.entries(policy.open).map(([role, rules]) => [role, new Set(rules)]));
   }
 
-  /** The method as such: by the catalogue and its rules. */
-  method(caller: Caller, spec: MethodSpec): Refusal | undefined {
+  /**
+   * The method as such: by the catalogue and its rules.
+   * @param owner whose session it is, or would be; the caller himself where it is about none
+   */
+  method(caller: Caller, owner: string, spec: MethodSpec): Refusal | undefined {
     if (spec.route === 'refuse') return this.never(spec);
     for (const rule of spec.rules) {
-      if (this.closed(caller, rule)) {
+      if (this.closed(caller, owner, rule)) {
         return refuse('SKYPORT_METHOD_REFUSED', `Method ${spec.name} is refused (rule ${rule})`, rule);
       }
     }
@@ -71,7 +84,7 @@ export class Guard {
     if (new Set(keys).size !== keys.length) {
       return refuse('SKYPORT_INVALID_PARAMS', `A parameter of ${spec.name} is given twice`);
     }
-    const unknown = this.closed(caller, 'uncatalogued') ? keys.find((key) => !spec.params.has(key)) : undefined;
+    const unknown = this.closed(caller, owner, 'uncatalogued') ? keys.find((key) => !spec.params.has(key)) : undefined;
     if (unknown !== undefined) {
       const message = `Parameter ${printable(unknown)} of ${spec.name} is not known (rule uncatalogued)`;
       return refuse('SKYPORT_PARAMETER_REFUSED', message, 'uncatalogued');
@@ -82,11 +95,11 @@ export class Guard {
     let parsed: Fields | undefined;
     const values = (): Fields => (parsed ??= params());
     const base = () => (home === undefined ? undefined : baseOf(home, values()));
-    const ask: Ask = { method: spec.name, closed: (rule) => this.closed(caller, rule), home, base };
+    const ask: Ask = { method: spec.name, closed: (rule) => this.closed(caller, owner, rule), home, base };
     const replace: Fields = {};
     for (const key of keys) {
       const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
-      if (check === undefined || !check.rules.some((rule) => this.closed(caller, rule))) continue;
+      if (check === undefined || !check.rules.some(ask.closed)) continue;
       const verdict = check.judge(values()[key], ask, key);
       if (isRefusal(verdict)) return verdict;
       if (verdict !== undefined) replace[key] = verdict.value;
@@ -103,13 +116,18 @@ export class Guard {
     return profile === 'tenant' && workingDirectory !== undefined ? ownerDirectory(workingDirectory, owner) : undefined;
   }
 
-  private closed(caller: Caller, rule: RuleName): boolean {
-    const { profiles, openable } = RULES[rule];
+  private closed(caller: Caller, owner: string, rule: RuleName): boolean {
+    const { profiles, openable, own } = RULES[rule];
     if (!profiles[this.policy.profile]) return false;
     if (!openable) return true;
     if (this.openFor.get('*')?.has(rule) === true) return false;
     for (const role of caller.roles) if (this.openFor.get(role)?.has(rule) === true) return false;
-    return true;
+    return own.effect === 'holds' || !this.isOwn(caller, owner) || (own.effect === 'confined' && !this.servers.confined(owner));
+  }
+
+  /** Nobody else's session is on the server that the call goes to. A service may have the name of a user. */
+  private isOwn({ user, roles }: Caller, owner: string): boolean {
+    return user === owner && !roles.has('service') && this.servers.ownServer(owner);
   }
 
   private never(spec: MethodSpec): Refusal {

@@ -111,6 +111,8 @@ export class Log {
     this.#on(channels.turnRecovered, (m) => this.#line(m.outcome === 'failed' ? 'warn' : 'info', 'turn_recovered', {
       sessionId: m.sessionId, owner: m.owner, backend: m.backend, epoch: m.epoch, outcome: m.outcome, durationMs: Math.round(m.durationMs),
     }));
+    this.#on(channels.turnStalled, ({ sessionId, owner, backend, step, stillMs }) =>
+      this.#line('warn', 'turn_stalled', { sessionId, owner, backend, step, stillMs: Math.round(stillMs) }));
     this.#on(channels.turnEnded, ({ sessionId, owner, backend, durationMs, outcome }) =>
       this.#line(outcome === 'backend_lost' ? 'warn' : 'info', 'turn_ended', {
         sessionId, owner, backend, durationMs: Math.round(durationMs), outcome,

@@ -81,6 +81,7 @@ export class Metrics {
     const changes = book.counter('skyport_session_changes_total', 'Sessions created, resumed, moved to another backend and deleted, and clients attached to and detached from them.', ['change']);
     const turns = book.counter('skyport_turns_total', 'Turns ended, by outcome: `idle` well, `error` and `aborted` as the server said, `backend_lost` its server went away, `client_gone` nobody came back within `sessions.linger`.', ['outcome']);
     const recovered = book.counter('skyport_turns_recovered_total', 'Turns of dead servers that another one took up, by what they had come to: `model` was asked, `prompt` was waited for, `tool` was running, `complete` but for its end, `none` begun; `failed` could not be completed.', ['outcome']);
+    const stalled = book.counter('skyport_turns_stalled_total', 'What was done about turns in which nothing happened for `sessions.stall_timeout`: `abort` the server was told to end it, `end` the server said that nothing ran, `move` it was taken off that server, to be ended by another one, `give_up` its clients were told that it has failed.', ['step']);
     const durations = book.histogram('skyport_turn_duration_seconds', 'From a `session.send` to the session\'s next `session.idle`, however the turn ended.', TURN_BUCKETS);
 
     for (const transport of ['tcp', 'websocket']) opened.inc({ transport }, 0);
@@ -99,6 +100,8 @@ export class Metrics {
       this.#on(channel, () => changes.inc({ change }));
     }
     this.#on(channels.turnRecovered, ({ outcome }) => recovered.inc({ outcome }));
+    for (const step of ['abort', 'end', 'move', 'give_up']) stalled.inc({ step }, 0);
+    this.#on(channels.turnStalled, ({ step }) => stalled.inc({ step }));
     this.#on(channels.turnEnded, ({ outcome, durationMs }) => {
       this.#turnsEnded++;
       turns.inc({ outcome });

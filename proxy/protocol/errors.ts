@@ -197,6 +197,11 @@ export const ERRORS = {
     meaning: 'The connection to the CLI server broke while the call was waiting. It may or may not have been carried out.',
     remedy: 'Look at the session\'s history before repeating a call that changes something.',
   },
+  SKYPORT_TURN_STALLED: {
+    code: -32080, side: 'backend', retryable: true, message: 'Nothing has happened in this turn for too long; it was ended',
+    meaning: 'Only in a `session.error` event: the turn was still for `sessions.stall_timeout`, though no tool ran and nobody was asked, and its CLI server did not end it when it was told to.',
+    remedy: 'Send the message again. When it happens often, look at the model provider and at the load of the CLI servers.',
+  },
   SKYPORT_BACKEND_PROTOCOL: {
     code: -32073, side: 'backend', retryable: true, message: 'The CLI server sent something that is not understood',
     meaning: 'A frame or an answer of the CLI server breaks the protocol.',

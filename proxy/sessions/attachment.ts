@@ -91,6 +91,7 @@ export class Attachment {
 
   attached(): void {
     if (this.state === 'attaching') this.state = 'attached';
+    this.session.abandoned = false;
   }
 
   /** The server refused to attach it again; the next call may try once more. */
@@ -117,8 +118,11 @@ export class Attachment {
 
   onEvent(frame: Frame, peek: Peek): void {
     if (this.state === 'detaching' || this.state === 'dozing') return;
-    const withheld = peek.eventType === 'session.idle'
+    // Of the life that its server had of it when it was given up: the answer to the attach comes after all of that.
+    if (this.state === 'attaching' && this.session.abandoned) return;
+    const late = peek.eventType === 'session.idle'
       && (this.session.idleIsLate || this.session.turnLock?.withholds(this.client, frame) === true);
+    const withheld = late || (this.session.leaving && peek.eventType === 'session.shutdown');
     if (!this.hush.hides(peek.eventType, frame) && !withheld) this.pass(frame, peek.eventType);
     if (this.session.primary === this) this.session.observe(peek.eventType, frame);
     else this.follow(peek.eventType);

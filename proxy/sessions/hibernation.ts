@@ -106,7 +106,7 @@ async function detachAll(session: Session): Promise<boolean> {
  * connection that detaches, and writes none for a session that was not used since it was loaded
  * (measured, runtime 1.0.85): then the last one is a client's own and stays.
  */
-async function noteUnload(session: Session, link: SessionLink): Promise<void> {
+export async function noteUnload(session: Session, link: SessionLink): Promise<void> {
   if (!session.stirred) return;
   const answer = await link.call('sessions.readPersistedEvents', { sessionId: session.id, max: 1, direction: 'backward' }, DEADLINE);
   if (!isRefusal(answer) && answer.ok) session.hidden.note(eventsOf(answer.result) ?? []);
@@ -135,7 +135,8 @@ function empty(result: Record<string, unknown>): boolean {
   return Object.values(result).every((value) => !Array.isArray(value) || value.length === 0);
 }
 
-function succeeded(answer: Answer | object | undefined): boolean {
+/** How a server answered a detach. */
+export function succeeded(answer: Answer | object | undefined): boolean {
   if (!answer || isRefusal(answer)) return false;
   const { ok, result } = answer as { ok: boolean; result?: { success?: boolean } };
   return ok && result?.success !== false;

@@ -16,6 +16,11 @@ export function accessEndedEvents(sessionId: string): [string, string] {
   return endEvents(sessionId, 'SKYPORT_ACCESS_ENDED', 'access_ended');
 }
 
+/** Nothing has happened in the turn for too long, and its end is not certain to be told by anybody else. */
+export function stalledTurnEvents(sessionId: string): [string, string] {
+  return endEvents(sessionId, 'SKYPORT_TURN_STALLED', 'turn_stalled');
+}
+
 /** The end of a turn whose server died before it could tell. */
 export function idleEvent(sessionId: string, aborted: boolean): string {
   return eventText(sessionId, ownEvent('session.idle', aborted ? { aborted } : {}));

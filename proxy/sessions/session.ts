@@ -12,6 +12,7 @@ import { idleEvent } from './lost-turn.js';
 import { WriteOrder } from './order.js';
 import { Prompts } from './prompts.js';
 import { RetryBudget } from './retry-budget.js';
+import { Stall } from './stall.js';
 import { Turn, type TurnOutcome } from './turn.js';
 import type { TurnLock } from './turn-lock.js';
 
@@ -65,6 +66,8 @@ export class Session {
   /** Whose turn it is, from a client's first send on; undefined where all may send at any time. */
   turnLock: TurnLock | undefined;
   readonly prompts = new Prompts();
+  /** How still the turn has been; another one for each turn, and none between them. */
+  stall: Stall | undefined;
   /** Kept only where a dead server's turns are taken up by another one. */
   journal: Journal | undefined;
   readonly budget = new RetryBudget();
@@ -88,6 +91,10 @@ export class Session {
   seenAt = Date.now();
   /** Something was done with it since it was loaded. */
   stirred = true;
+  /** Its server is asked to let go of it in the middle of a turn: what it tells of that is for nobody. */
+  leaving = false;
+  /** Its server did not let go of it when its turn was given up, and may have it as it was then. */
+  abandoned = false;
   /** It was put to sleep, and nothing has brought it back yet. */
   slept = false;
   /** Settles when the session has been put to sleep, or has not. */
@@ -242,6 +249,7 @@ export class Session {
       default:
         if (eventType !== undefined) this.prompts.see(eventType, frame);
     }
+    if (eventType !== undefined) this.stall?.see(eventType, frame);
   }
 
   /** True for a `session.idle` of a turn whose end was told before, because its server could not store it. */
@@ -278,6 +286,7 @@ export class Session {
 
   private turnOpened(): void {
     this.turns++;
+    this.stall = new Stall();
     this.stirred = true;
     this.unstorable = false;
     this.rested = false;
@@ -288,8 +297,11 @@ export class Session {
 
   private turnClosed(outcome: TurnOutcome, durationMs: number): void {
     this.question = undefined;
+    this.stall = undefined;
     this.usedAt = Date.now();
     if (outcome !== 'backend_lost') this.budget.restore();
+    // The end of the turn has cleared what was expected.
+    if (this.leaving) this.journal?.ghosts.expect('session.shutdown');
     this.events.turnEnded(this, outcome, durationMs);
     for (const attachment of [...this.attachments]) {
       attachment.link?.unwatch(this);

@@ -130,12 +130,12 @@ describe('parsing', () => {
 
 describe('refusals', () => {
   test('of a method name the method and the rule', () => {
-    const refusal = new Guard(tenant).method(caller, spec('session.shell.exec'));
+    const refusal = new Guard(tenant).method(caller, 'alice', spec('session.shell.exec'));
     expect(refusal).toMatchObject({ name: 'SKYPORT_METHOD_REFUSED', rule: 'shell_exec', message: 'Method session.shell.exec is refused (rule shell_exec)' });
   });
 
   test('of a provider name the alternative', () => {
-    const refusal = new Guard(tenant).method(caller, spec('llmInference.setProvider'));
+    const refusal = new Guard(tenant).method(caller, 'alice', spec('llmInference.setProvider'));
     expect(refusal).toMatchObject({ name: 'SKYPORT_PROVIDER_REFUSED', message: expect.stringContaining('`provider` in session.create') as string });
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Guard, type Caller, type GuardPolicy } from '../../../proxy/guard/guard.js';
+import { Guard, type Caller, type GuardPolicy, type OwnServers } from '../../../proxy/guard/guard.js';
 import { OPENABLE_RULES, RULES } from '../../../proxy/guard/rules.js';
 import { isRefusal, type Refusal } from '../../../proxy/protocol/errors.js';
 import { lookup, type RuleName } from '../../../proxy/protocol/catalogue.js';
@@ -10,13 +10,13 @@ const tenant: GuardPolicy = { profile: 'tenant', open: {}, workingDirectory: '/s
 /** A call: method and parameters. */
 type Call = readonly [method: string, params?: Record<string, unknown>];
 
-function ask(policy: GuardPolicy, [method, params = {}]: Call): Refusal | undefined {
+function ask(policy: GuardPolicy, [method, params = {}]: Call, servers?: OwnServers, who = caller): Refusal | undefined {
   const spec = lookup(method);
   if (spec === undefined) throw new Error(`no such method: ${method}`);
-  const guard = new Guard(policy);
-  const refusal = guard.method(caller, spec);
+  const guard = new Guard(policy, servers);
+  const refusal = guard.method(who, 'alice', spec);
   if (refusal !== undefined) return refusal;
-  const verdict = guard.params(caller, 'alice', spec, Object.keys(params), () => params);
+  const verdict = guard.params(who, 'alice', spec, Object.keys(params), () => params);
   return isRefusal(verdict) ? verdict : undefined;
 }
 
@@ -250,5 +250,57 @@ describe('a rule that is opened', () => {
 
   test.each(calls('refused').filter(([rule]) => !RULES[rule].openable))('%s cannot be opened for %s', (rule, _name, call) => {
     expect(ask({ ...tenant, open: { '*': [rule], user: [rule] } }, call)?.rule).toBe(rule);
+  });
+});
+
+describe('for a user with a server of one\'s own', () => {
+  const own = (user: string): OwnServers => ({ ownServer: (one) => one === user, confined: () => false });
+  const confined = (user: string): OwnServers => ({ ownServer: (one) => one === user, confined: (one) => one === user });
+  const refused = calls('refused');
+  const effect = (rule: RuleName) => RULES[rule].own.effect;
+
+  test.each(refused.filter(([rule]) => effect(rule) === 'opens'))('%s does not refuse %s', (rule, _name, call) => {
+    expect(ask(tenant, call, own('alice'))?.rule).not.toBe(rule);
+  });
+
+  test.each(refused.filter(([rule]) => effect(rule) === 'confined'))('%s refuses %s only without a uid', (rule, _name, call) => {
+    expect([ask(tenant, call, own('alice'))?.rule, ask(tenant, call, confined('alice'))?.rule === rule]).toEqual([rule, false]);
+  });
+
+  test.each(refused.filter(([rule]) => effect(rule) === 'holds'))('%s still refuses %s', (rule, _name, call) => {
+    expect(ask(tenant, call, confined('alice'))?.rule).toBe(rule);
+  });
+
+  test.each(refused)('%s refuses %s to somebody with whom the session is shared', (rule, _name, call) => {
+    const bob = { user: 'bob', roles: new Set(['user']) };
+    expect(ask(tenant, call, confined('alice'), bob)?.rule).toBe(rule);
+    expect(ask(tenant, call, confined('bob'), bob)?.rule).toBe(rule);
+  });
+
+  test.each(refused)('%s refuses %s to a service of that name', (rule, _name, call) => {
+    expect(ask(tenant, call, confined('alice'), { user: 'alice', roles: new Set(['service']) })?.rule).toBe(rule);
+  });
+
+  test.each(refused)('%s refuses %s where a uid is named, and the server is shared', (rule, _name, call) => {
+    expect(ask(tenant, call, { ownServer: () => false, confined: () => true })?.rule).toBe(rule);
+  });
+
+  test('what protects other users is open under profile trusted, too', () => {
+    expect(ask({ profile: 'trusted', open: {} }, ['mcp.config.add', { name: 'x', config: {} }], confined('alice'))).toBeUndefined();
+  });
+
+  test('nothing opens that would reach Skyport or other users\' sessions', () => {
+    const never = ['providers', 'single_user_server', 'runtime_internal', 'remote_sessions', 'working_directory', 'uncatalogued', 'host_environment', 'github_credentials'] as const;
+    expect(never.map(effect)).toEqual(never.map(() => 'holds'));
+  });
+
+  test('file hooks stay as they are', () => {
+    const guard = new Guard(tenant, confined('alice'));
+    expect(guard.params(caller, 'alice', lookup('session.resume')!, ['sessionId'], () => S)).toEqual({});
+  });
+
+  test('a new session still gets the directory of its owner', () => {
+    const guard = new Guard(tenant, confined('alice'));
+    expect(guard.params(caller, 'alice', lookup('session.create')!, [], () => ({}))).toEqual({ replace: { workingDirectory: '/srv/work/alice' } });
   });
 });

@@ -9,7 +9,7 @@ const caller = { user: 'alice', roles: new Set(['user']) };
 function refusal(method: string, params: Record<string, unknown>): unknown {
   const spec = lookup(method);
   if (spec === undefined) return `no such method: ${method}`;
-  const verdict = guard.method(caller, spec) ?? guard.params(caller, 'alice', spec, Object.keys(params), () => params);
+  const verdict = guard.method(caller, 'alice', spec) ?? guard.params(caller, 'alice', spec, Object.keys(params), () => params);
   return isRefusal(verdict) ? verdict.message : undefined;
 }
 
