@@ -214,6 +214,30 @@ export interface BackendRestart {
   reason?: string;
 }
 
+/** `config`: it was started with what the configuration does not say any more; `memory`: it could not be waited for. */
+export const RECYCLE_REASONS = ['rss', 'open_files', 'children', 'age', 'latency', 'config', 'memory'] as const;
+export type RecycleReason = (typeof RECYCLE_REASONS)[number];
+
+/** A step in the replacement of a managed server. */
+export interface BackendRecycle {
+  backend: string;
+  /** The process that is replaced. */
+  run: number;
+  reason: RecycleReason;
+  /** started: a fresh process has the name; done: it is up, and the one before is gone; killed: the one before was not waited for. */
+  step: 'begun' | 'started' | 'done' | 'failed' | 'killed';
+  detail: string;
+  /** Since it was begun. */
+  durationMs?: number;
+}
+
+/** Servers keep what they were started with, since a server of the newest configuration does not start; or that is over. */
+export interface RollOver {
+  stopped: boolean;
+  backend?: string;
+  reason?: string;
+}
+
 export interface BackendLinkChange {
   backend: string;
   change: 'opened' | 'closed';
@@ -333,6 +357,8 @@ export const channels = {
   refusal: new Channel<Refused>('refusal'),
   backendState: new Channel<BackendStateChange>('backend.state'),
   backendRestart: new Channel<BackendRestart>('backend.restart'),
+  backendRecycle: new Channel<BackendRecycle>('backend.recycle'),
+  rollOver: new Channel<RollOver>('fleet.roll_over'),
   backendLink: new Channel<BackendLinkChange>('backend.link'),
   backendLine: new Channel<BackendLine>('backend.line'),
   backendUnusable: new Channel<BackendUnusable>('backend.unusable'),

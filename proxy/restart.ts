@@ -58,11 +58,24 @@ export class RollingRestart {
 
   constructor(private readonly servers: Servers) {}
 
-  /** @param now of the monotonic clock, milliseconds */
-  begin(now: number, timeout: number): RestartReport | OrderRefused {
+  /** One is under way. */
+  get running(): boolean {
+    return this.current() !== undefined;
+  }
+
+  /** Whether it is still to come in the one that is under way, or its turn is now. */
+  has(name: string): boolean {
+    return this.running && this.steps.some((step) => step.name === name && step.state !== 'done' && step.state !== 'skipped');
+  }
+
+  /**
+   * @param now of the monotonic clock, milliseconds
+   * @param only these of the servers; all when left out
+   */
+  begin(now: number, timeout: number, only?: readonly string[]): RestartReport | OrderRefused {
     const current = this.current();
     if (current) return { orderRefused: `A restart is under way: ${current.name} is ${current.state}` };
-    const names = this.servers.names();
+    const names = this.servers.names().filter((name) => only?.includes(name) ?? true);
     if (names.length === 0) return { orderRefused: 'There are no managed servers; static ones are restarted by who runs them, after skyport drain' };
     this.steps = names.map((name) => ({ name, state: 'waiting' }));
     this.failure = undefined;
@@ -76,7 +89,7 @@ export class RollingRestart {
       const backend = state === 'draining' ? this.servers.backend(name) : undefined;
       return { name, state, ...(backend ? this.servers.load(backend) : NOTHING) };
     });
-    return { running: this.current() !== undefined, servers, failure: this.failure };
+    return { running: this.running, servers, failure: this.failure };
   }
 
   /** Janitor: takes the next step, if it is time. @param now of the monotonic clock, milliseconds */

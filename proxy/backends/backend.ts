@@ -17,6 +17,7 @@ import { dial, sameAddress, type Address, type ConnectResult, type DialFailure }
 import { LeftSessions } from './left-sessions.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
+import { Latency, Stopwatch } from './latency.js';
 import { addTraffic, type Traffic } from '../wire/traffic.js';
 import { takesNudges } from './nudge-probe.js';
 import { PLAIN, type Profile } from './profile.js';
@@ -81,6 +82,7 @@ export class Backend {
   private nudge = false;
   private closing = false;
   readonly links: Links;
+  readonly latency = new Latency();
   private readonly handshakes = new Map<string, ConnectResult>();
 
   constructor(
@@ -129,6 +131,7 @@ export class Backend {
     if (address && this.address && sameAddress(address, this.address)) return;
     this.address = address;
     const now = performance.now();
+    this.latency.restarted(now);
     this.closeAll(reason);
     // Another process, or none.
     this.left.clear();
@@ -275,7 +278,9 @@ export class Backend {
   }
 
   private async ping(control: Link): Promise<Failure | undefined> {
+    const watch = new Stopwatch();
     const answer = await control.call('ping', {}, this.settings.health.timeout);
+    this.latency.ping(performance.now(), watch.read());
     if (isRefusal(answer)) return { reason: `ping: ${answer.message}`, gone: false };
     return answer.ok ? undefined : { reason: `ping: ${answer.error.message}`, gone: false };
   }

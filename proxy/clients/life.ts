@@ -12,12 +12,13 @@ import { behalfOf, createParams, isNotFound, ON_BEHALF } from '../sessions/recip
 import { IdTaken } from '../sessions/others.js';
 import type { Session } from '../sessions/session.js';
 import { channels } from '../channels.js';
+import { Stopwatch } from '../backends/latency.js';
 import { frameOf } from '../wire/frame.js';
 import { peek } from '../wire/peek.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
 import { changeOf, home, isAsleep, ready, rebind, restore } from './loading.js';
-import { afterRestart, passOn, settled } from './passage.js';
+import { afterRestart, awaitsSuccessor, passOn, settled } from './passage.js';
 import { permit, rename, rewrite } from './requests.js';
 import { waitsForServer } from './tenants.js';
 import { attachParams, isSamePerson, isSuperseded, standingOf } from './sharing.js';
@@ -179,6 +180,7 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
   let method: 'session.create' | 'session.resume' = fresh ? 'session.create' : 'session.resume';
   const recipe = { method: ask.spec.name as typeof method, params: Buffer.from(JSON.stringify(params)) };
   if (session.foreign) rewrite(ask, { ...params, [ON_BEHALF]: behalfOf(attachment) });
+  const watch = new Stopwatch();
   ask.hook = (frame, peeked) => {
     if (peeked.isError) {
       const answer = parseAnswer(frame, peeked);
@@ -193,6 +195,7 @@ async function attachInSteps(ask: Ask, session: Session): Promise<void> {
       place.giveBack();
       return true;
     }
+    if (fresh) client.services.pool.bound(session.backend, link)?.latency.create(performance.now(), watch.read());
     session.creating = false;
     // What a server could load it has on its disk, whatever was counted before a crash.
     if (method === 'session.resume') session.stored();
@@ -286,6 +289,7 @@ function newLink(ask: Ask, session: Session, take: (link: Link) => void): Promis
         ? settled(client, backend, await backend.links.acquire(client.profile, session.id, shared, take))
         : refuse('SKYPORT_BACKEND_UNAVAILABLE'));
       if (!isRefusal(link) || shared || tried.size >= MOST_TRIES) return link;
+      if (session.creating && (await awaitsSuccessor(pool, session.backend))) continue;
       if (!session.creating && !moves) return link;
       tried.add(session.backend);
       if (!session.creating) continue;

@@ -6,6 +6,7 @@ import { orderOf } from '../protocol/catalogue.js';
 import type { DialFailure } from '../backends/dial.js';
 import { parseAnswer, type Link } from '../backends/link.js';
 import type { Backend } from '../backends/backend.js';
+import type { Pool } from '../backends/pool.js';
 import { isAmendment } from '../sessions/amendments.js';
 import { readsHistory } from '../sessions/hidden-events.js';
 import type { Attachment } from '../sessions/attachment.js';
@@ -140,7 +141,7 @@ const RESTART_PATIENCE = 10_000;
 /** No backend can take the call. While one is being started anew by `skyport restart`, that is worth a wait. */
 export function afterRestart(ask: Ask, refusal: Refusal, again: () => Refusal | undefined): Refusal | undefined {
   const { pool } = ask.client.services;
-  if (ask.looked || !pool.all().some((backend) => backend.restarting)) return refusal;
+  if (ask.looked || !pool.all().some((backend) => backend.restarting || isBeingSucceeded(pool, backend.name))) return refusal;
   ask.keep();
   ask.looked = true;
   void pool.nextUp(RESTART_PATIENCE).then(() => {
@@ -148,6 +149,18 @@ export function afterRestart(ask: Ask, refusal: Refusal, again: () => Refusal | 
     if (found) ask.refuse(found);
   });
   return undefined;
+}
+
+/** A server that has been succeeded leaves at once, and its successor is up a moment later. */
+function isBeingSucceeded(pool: Pool, name: string): boolean {
+  return pool.get(name)?.health.state === 'starting' && pool.all().some((backend) => backend.removed && backend.name === name);
+}
+
+/** Waits for the successor of a backend. @returns false when there is none to wait for */
+export async function awaitsSuccessor(pool: Pool, name: string): Promise<boolean> {
+  if (!isBeingSucceeded(pool, name)) return false;
+  await pool.nextUp(RESTART_PATIENCE);
+  return true;
 }
 
 /** For a call that any backend may answer; one that the client already uses, if there is one. */

@@ -136,6 +136,12 @@ export class Log {
       this.#line('debug', 'backend_line', { backend, stream, line: scrubText(line) }));
     this.#on(channels.storeState, ({ up, reason }) =>
       this.#line(up && reason === undefined ? 'info' : 'warn', up ? 'store_up' : 'store_down', { reason: reason === undefined ? undefined : scrubText(reason) }));
+    this.#on(channels.backendRecycle, ({ backend, run, reason, step, detail, durationMs }) =>
+      this.#line(step === 'failed' || step === 'killed' ? 'warn' : 'info', 'backend_recycle', {
+        backend, run, reason, step, detail: scrubText(detail), durationMs: durationMs === undefined ? undefined : Math.round(durationMs),
+      }));
+    this.#on(channels.rollOver, ({ stopped, backend, reason }) =>
+      this.#line(stopped ? 'error' : 'info', stopped ? 'roll_over_stopped' : 'roll_over_resumed', { backend, reason: reason && scrubText(reason) }));
     this.#on(channels.sessionTaken, ({ sessionId, from, to, direction }) =>
       this.#line(direction === 'out' ? 'warn' : 'info', 'session_taken', { sessionId, from, to, direction }));
     this.#on(channels.instance, ({ instance, change }) => this.#line('warn', `instance_${change}`, { instance }));

@@ -4,7 +4,7 @@
  * event is read from the snapshot at the scrape.
  */
 import {
-  channels, type Channel, type Subscriber, type TurnOutcome,
+  channels, RECYCLE_REASONS, type Channel, type Subscriber, type TurnOutcome,
 } from '../channels.js';
 import { REQUEST_KINDS, methodLabel, requestKind } from './labels.js';
 import { LoopDelay } from './loop-delay.js';
@@ -127,6 +127,8 @@ export class Metrics {
     const book = this.#book;
     const states = book.counter('skyport_backend_state_changes_total', 'Changes of any backend\'s state, by the state it changed to.', ['to']);
     const links = book.counter('skyport_backend_link_changes_total', 'Links to backends opened and closed.', ['change']);
+    const recycles = book.counter('skyport_backend_recycles_total', 'Replacements of managed servers, by reason (a threshold of `fleet.recycle`; `config` a new command or environment; `memory` twice `fleet.recycle.rss`) and step: `begun`, `started` a fresh process has the name, `done` it is up and the one before is gone, `failed`, `killed` the one before was not waited for.', ['reason', 'step']);
+    const stopped = book.gauge('skyport_roll_over_stopped', '1 while managed servers keep an older command or environment because the first one with the newest did not start; the log says why.');
     const reloads = book.counter('skyport_config_reloads_total', 'Reloads of the config; a `failed` one left the running config in force.', ['result']);
     const reloaded = book.gauge('skyport_config_last_reload_success_timestamp_seconds', 'When the config was last put in force, in Unix time: at the start or by a reload.');
     const successful = book.gauge('skyport_config_last_reload_successful', '0 while the file on disk has mistakes and an older config is in force.');
@@ -136,6 +138,8 @@ export class Metrics {
     const faults = book.counter('skyport_state_faults_total', 'Calls of servers on sessions\' files that failed: `not_bound` and `ESTALE` a server that does not hold the session (any more) was refused, `EDQUOT` over `sessions.quota`, `EIO` the store failed.', ['code']);
     const bugs = book.counter('skyport_bugs_total', 'Errors that nothing in Skyport expected; the log has each of them. Should be 0.');
 
+    for (const reason of RECYCLE_REASONS) recycles.inc({ reason, step: reason === 'memory' ? 'killed' : 'begun' }, 0);
+    stopped.set(0);
     for (const change of ['opened', 'closed']) links.inc({ change }, 0);
     for (const code of ['not_bound', 'ESTALE', 'EDQUOT', 'EIO']) faults.inc({ code }, 0);
     for (const direction of ['in', 'out']) taken.inc({ direction }, 0);
@@ -145,6 +149,8 @@ export class Metrics {
     reloaded.set(Math.floor(Date.now() / 1000));
 
     this.#on(channels.backendState, ({ to }) => states.inc({ to }));
+    this.#on(channels.backendRecycle, ({ reason, step }) => recycles.inc({ reason, step }));
+    this.#on(channels.rollOver, (news) => stopped.set(news.stopped ? 1 : 0));
     this.#on(channels.backendLink, ({ change }) => links.inc({ change }));
     this.#on(channels.configReloaded, () => {
       reloads.inc({ result: 'success' });

@@ -1,5 +1,6 @@
 /** Sessions that leave their server while it runs: drain, move and restart; their clients go on with the same session objects. */
 import { describe, expect, it } from 'vitest';
+import { Chatter } from '../support/chatter.js';
 import { scopeOfEachTest } from '../support/scope.js';
 import { Recording, turn, type CopilotSession } from '../support/sdk.js';
 import { Site, spread } from '../support/site.js';
@@ -19,36 +20,6 @@ async function backendOf(site: Site, session: CopilotSession): Promise<string> {
 /** What the user has written, as the model got it, oldest first. */
 function prompts(messages: readonly ChatMessage[]): string[] {
   return messages.filter(({ role }) => role === 'user').map((message) => textOf(message).replace(/^<current_datetime>[^<]*<\/current_datetime>\s*/, ''));
-}
-
-/** Sends one message right after the other, until it is told to stop. */
-class Chatter {
-  readonly sent: string[] = [];
-  readonly heard: (string | undefined)[] = [];
-  private stopping = false;
-  private readonly done: Promise<void>;
-
-  constructor(readonly session: CopilotSession, private readonly name: string) {
-    this.done = this.run();
-  }
-
-  async stop(): Promise<void> {
-    this.stopping = true;
-    await this.done;
-  }
-
-  /** The answers there should be. */
-  get expected(): string[] {
-    return this.sent.map((prompt, index) => `answer ${index + 1}: ${prompt}`);
-  }
-
-  private async run(): Promise<void> {
-    while (!this.stopping) {
-      const prompt = `${this.name} says ${this.sent.length}`;
-      this.sent.push(prompt);
-      this.heard.push((await turn(this.session, prompt)).text);
-    }
-  }
 }
 
 describe('`skyport drain NAME`', () => {

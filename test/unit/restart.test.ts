@@ -168,6 +168,17 @@ describe('a rolling restart', () => {
     expect(rolling.begin(now, 60_000)).toMatchObject({ running: true });
   });
 
+  it('of some servers leaves the others alone', async () => {
+    rolling.begin(now, 60_000, ['managed-2']);
+    expect([rolling.has('managed-1'), rolling.has('managed-2'), rolling.running]).toEqual([false, true, true]);
+    await pass(300);
+    servers.get('managed-2')!.ended();
+    servers.get('managed-2')!.up = true;
+    await pass(200);
+    expect([rolling.running, rolling.has('managed-2')]).toEqual([false, false]);
+    expect([...servers.values()].map(({ starts }) => starts)).toEqual([0, 1]);
+  });
+
   it('needs a managed server', () => {
     servers.clear();
     expect(rolling.begin(now, 60_000)).toEqual({ orderRefused: expect.stringContaining('There are no managed servers') });

@@ -56,6 +56,21 @@ test('a backend has one series per state, with 1 at the state it is in', async (
   ]);
 });
 
+test('replacements of servers are counted by reason and step', async () => {
+  channels.backendRecycle.publish({ backend: 'b', run: 1, reason: 'rss', step: 'begun', detail: '' });
+  channels.backendRecycle.publish({ backend: 'b', run: 1, reason: 'rss', step: 'done', detail: '' });
+  expect(await lines('skyport_backend_recycles_total{reason="rss"')).toEqual([
+    'skyport_backend_recycles_total{reason="rss",step="begun"} 1', 'skyport_backend_recycles_total{reason="rss",step="done"} 1',
+  ]);
+});
+
+test('a roll-over that was stopped is seen until it goes on', async () => {
+  channels.rollOver.publish({ stopped: true, backend: 'b', reason: 'r' });
+  expect(await lines('skyport_roll_over_stopped ')).toEqual(['skyport_roll_over_stopped 1']);
+  channels.rollOver.publish({ stopped: false });
+  expect(await lines('skyport_roll_over_stopped ')).toEqual(['skyport_roll_over_stopped 0']);
+});
+
 test('a backend that left the config leaves no series', async () => {
   await metrics.render();
   snapshot = sampleSnapshot({ backends: [sampleBackend({ name: 'cli-2' })] });
