@@ -63,6 +63,7 @@ export interface Sources {
   readonly linksMax: number;
   readonly startedAt: number;
   readonly ready: boolean;
+  readonly onDemand?: boolean;
   readonly draining: boolean;
   /** Sessions can be loaded on any backend: a drained one has none. */
   readonly moves: boolean;
@@ -113,6 +114,7 @@ export function describe(sources: Sources): Snapshot {
     process: { pid: process.pid, rss: process.memoryUsage.rss(), cpuMs: (userCpu + system) / 1_000 },
     startedAt: sources.startedAt,
     ready: sources.ready,
+    onDemand: sources.onDemand || undefined,
     draining: sources.draining,
     clients: { connected: roster.size, authenticated: roster.authenticatedCount },
     sessions: { total: directory.size, attached, byState, turnsOpen },

@@ -192,7 +192,8 @@ export class RollingRestart {
 /** The managed servers as the rooms know them. */
 export function managedServers(fleet: Fleet, { directory, moves, pool }: Services, mover: Mover): Servers {
   return {
-    names: () => fleet.list().filter(({ state }) => state !== 'leaving' && state !== 'stopping').map(({ name }) => name),
+    // A spare has nothing that would be worth a new start.
+    names: () => fleet.list().filter(({ state, tenancy }) => state !== 'leaving' && state !== 'stopping' && tenancy.kind !== 'spare').map(({ name }) => name),
     backend: (name) => pool.get(name),
     isEmpty: (backend) => isEmpty(backend, { directory, moves, pool }),
     load: (backend) => ({

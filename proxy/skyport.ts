@@ -53,6 +53,7 @@ import { share, unshare } from './sharing.js';
 import { StateServer } from './state/server.js';
 import { holdsTurn, isDetaching } from './stopping.js';
 import { advertised, openStores, type Stores } from './stores.js';
+import { Upkeep } from './upkeep.js';
 
 export class Skyport implements AdminActions {
   private readonly metrics: Metrics;
@@ -64,6 +65,7 @@ export class Skyport implements AdminActions {
   private readonly managed: ManagedServers;
   private readonly mover: Mover;
   private readonly rolling: RollingRestart;
+  private readonly upkeep: Upkeep;
   private readonly janitor: Janitor;
   private readonly watcher: ConfigWatcher;
   private readonly startedAt = Date.now();
@@ -171,8 +173,9 @@ export class Skyport implements AdminActions {
     this.membership = shared && new Membership(shared, this.services, () => peerSettings(this.config));
     this.mover = new Mover(this.services);
     this.rolling = new RollingRestart(managedServers(this.managed.fleet, this.services, this.mover));
+    this.upkeep = new Upkeep(config, this.managed.fleet, this.services, this.rolling);
     this.metrics = new Metrics(() => this.snapshot());
-    this.janitor = new Janitor(chores({
+    this.janitor = new Janitor([...this.upkeep.jobs, ...chores({
       config: () => this.config,
       services: this.services,
       managed: this.managed,
@@ -182,7 +185,7 @@ export class Skyport implements AdminActions {
       membership: this.membership,
       files,
       watcher: () => this.watcher,
-    }));
+    })]);
     this.watcher = new ConfigWatcher(file, (reload) => this.onReload(reload), (loaded) => this.watchedTokens(loaded), {
       rules: OPENABLE_RULES,
     });
@@ -238,8 +241,10 @@ export class Skyport implements AdminActions {
       linksMax: this.config.links.max,
       startedAt: this.startedAt,
       ready: this.ready,
+      onDemand: this.config.fleet.isolation === 'per_user',
       draining: this.services.draining,
       moves: this.services.moves,
+      ...this.upkeep.report(),
       staying: (backend) => this.mover.staying(backend),
       drainingSince: (backend) => this.mover.drainingSince(backend),
       turnUsage: () => this.services.admission.usageOf(),
@@ -313,6 +318,7 @@ export class Skyport implements AdminActions {
     this.pool.updateManaged(managedSettings(this.config));
     this.pool.setStatic(staticBackends(this.config));
     this.managed.update();
+    this.upkeep.update(this.config);
   }
 
   private async stopInOrder(): Promise<void> {

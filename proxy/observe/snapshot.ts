@@ -155,6 +155,8 @@ export interface Snapshot {
   startedAt: number;
   /** The listeners are bound and the first backend has been up. */
   ready: boolean;
+  /** Users' own servers are started when they come: that none runs is no trouble. */
+  onDemand?: boolean;
   draining: boolean;
   clients: { connected: number; authenticated: number };
   sessions: {
@@ -205,7 +207,7 @@ export function notReadyReasons(snapshot: Snapshot): string[] {
   if (snapshot.draining) return ['Skyport is draining'];
   const reasons: string[] = [];
   if (snapshot.store?.up === false) reasons.push('the store is not available');
-  if (!snapshot.backends.some((backend) => backend.state === 'up' && !backend.draining)) {
+  if (!snapshot.onDemand && !snapshot.backends.some((backend) => backend.state === 'up' && !backend.draining)) {
     reasons.push(snapshot.backends.length === 0 ? 'no backend is configured' : 'no backend is up');
     for (const { name, state, draining } of snapshot.backends) {
       reasons.push(`backend ${name} is ${state}${draining ? ' and draining' : ''}`);
