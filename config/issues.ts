@@ -47,8 +47,6 @@ function messageFor(issue: Issue, node: SchemaNode): string {
       return isBare(issue.input) && node.type === 'string' && node.enum === undefined && node['x-unit'] === undefined
         ? `is not ${noun(node)}; put it in quotes`
         : `is not ${noun(node)}`;
-    case 'invalid_union':
-      return isBare(issue.input) ? `is not ${noun(node)}; put it in quotes` : `is not ${noun(node)}`;
     case 'invalid_value': {
       if (node['x-later']?.includes(String(issue.input))) return 'is not available in this version';
       const meant = closest(String(issue.input), node.enum?.map(String) ?? []);

@@ -1,15 +1,8 @@
 /** What happens by itself in a running Skyport, and how often: the janitor's jobs. */
-import type { ConfigWatcher } from '../config/watch.js';
-import type { SkyportConfig } from '../config/schema.js';
 import { channels } from './channels.js';
-import type { Mover } from './clients/moving.js';
 import type { Services } from './clients/services.js';
-import type { Watchdog } from './clients/watchdog.js';
 import type { Job } from './janitor.js';
-import type { ManagedServers } from './managed.js';
-import type { Membership } from './membership.js';
 import { tellDeleted } from './orders.js';
-import type { RollingRestart } from './restart.js';
 import type { Directory } from './sessions/directory.js';
 import { missed } from './sessions/missed.js';
 import { expireNeverUsed } from './sessions/never-used.js';
@@ -21,26 +14,34 @@ const EXPIRY_STEP = 20;
 /** Milliseconds after which a session that nobody has used, or has attached, is deleted. */
 const NEVER_USED = 3_600_000;
 
+/** Who wants to be called now and then; `now` in milliseconds since the epoch, or of the monotonic clock. */
+interface Ticking {
+  tick(now: number): void;
+}
+
 export interface Household {
   /** The configuration in force. */
-  config(): SkyportConfig;
+  config(): {
+    readonly links: { readonly idle_close: number };
+    readonly sessions: { readonly idle_timeout?: number; readonly ttl?: number };
+  };
   readonly services: Services;
-  readonly managed: ManagedServers;
-  readonly mover: Mover;
-  readonly rolling: RollingRestart;
-  readonly watchdog: Watchdog;
-  readonly membership: Membership | undefined;
+  readonly fleet: Ticking;
+  readonly mover: { sweep(now: number): void };
+  readonly rolling: Ticking;
+  readonly watchdog: Ticking;
+  readonly membership: { watch(): void; tick(): Promise<void>; adoptUnused(before: number, most: number): Promise<void> } | undefined;
   readonly files: SessionFiles | undefined;
-  watcher(): ConfigWatcher;
+  watcher(): { look(): void };
 }
 
 export function chores(house: Household): Job[] {
-  const { services, managed, mover, rolling, watchdog, membership, files } = house;
+  const { services, fleet, mover, rolling, watchdog, membership, files } = house;
   const { directory, places, pool } = services;
   return [
     { name: 'wake', every: 50, run: () => membership?.watch() },
     { name: 'health', every: 50, run: () => pool.tick(performance.now(), house.config().links.idle_close) },
-    { name: 'servers', every: 100, run: (now) => managed.fleet.tick(now) },
+    { name: 'servers', every: 100, run: (now) => fleet.tick(now) },
     { name: 'linger', every: 250, run: (now) => releaseHeld(directory, now) },
     { name: 'missed', every: 1_000, run: (now) => missed.sweep(now) },
     { name: 'writers', every: 250, run: () => services.writers.tick(services.draining) },

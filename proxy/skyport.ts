@@ -43,7 +43,7 @@ import type { Snapshot } from './observe/snapshot.js';
 import { move, prune, setDraining } from './orders.js';
 import { packageVersion } from './package.js';
 import { describe, drainReport, sessionRows } from './report.js';
-import { managedServers, RollingRestart } from './restart.js';
+import { managedServers, RollingRestart } from './upkeep/restart.js';
 import { Directory } from './sessions/directory.js';
 import { Places } from './sessions/places.js';
 import { Sharing } from './sessions/shares.js';
@@ -53,7 +53,7 @@ import { share, unshare } from './sharing.js';
 import { StateServer } from './state/server.js';
 import { holdsTurn, isDetaching } from './stopping.js';
 import { advertised, openStores, type Stores } from './stores.js';
-import { Upkeep } from './upkeep.js';
+import { Upkeep } from './upkeep/upkeep.js';
 
 export class Skyport implements AdminActions {
   private readonly metrics: Metrics;
@@ -178,7 +178,7 @@ export class Skyport implements AdminActions {
     this.janitor = new Janitor([...this.upkeep.jobs, ...chores({
       config: () => this.config,
       services: this.services,
-      managed: this.managed,
+      fleet: this.managed.fleet,
       mover: this.mover,
       rolling: this.rolling,
       watchdog: new Watchdog(this.services, () => this.config.sessions.stall_timeout),

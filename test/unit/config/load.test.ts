@@ -203,7 +203,7 @@ describe('mistakes', () => {
 
   test('a text that YAML takes for something else wants quotes', () => {
     expect(told(load('identity: { anonymous: local }\nfleet: { count: 1, env: { COPILOT_OFFLINE: true } }\n'))).toEqual([
-      '2:44 error fleet.env.COPILOT_OFFLINE: is not a text, a file or a command; put it in quotes [a boolean]',
+      '2:44 error fleet.env.COPILOT_OFFLINE: is not a text; put it in quotes [a boolean]',
     ]);
   });
 

@@ -1,8 +1,8 @@
 /** `skyport restart`, step by step, over servers that are only names. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Backend } from '../../proxy/backends/backend.js';
-import { RollingRestart, type Servers } from '../../proxy/restart.js';
-import { settled } from './sessions/cast.js';
+import type { Backend } from '../../../proxy/backends/backend.js';
+import { RollingRestart, type Servers } from '../../../proxy/upkeep/restart.js';
+import { settled } from '../sessions/cast.js';
 
 interface Server {
   up: boolean;

@@ -13,8 +13,8 @@
  *
  * A run that is drained may take as long as its last turn does. Only memory ends it.
  */
-import { Drifts } from './backends/latency.js';
-import { channels, type RecycleReason } from './channels.js';
+import { Drifts } from '../backends/latency.js';
+import { channels, type RecycleReason } from '../channels.js';
 import type { Recyclable, RecyclableServers } from './recyclable.js';
 import type { RecycleLimits } from './recycle-limits.js';
 

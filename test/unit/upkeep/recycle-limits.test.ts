@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { recycleLimits, type RecycleLimits } from '../../proxy/recycle-limits.js';
-import { load } from './config/scratch.js';
+import { recycleLimits, type RecycleLimits } from '../../../proxy/upkeep/recycle-limits.js';
+import { load } from '../config/scratch.js';
 
 function limits(fleet: string): RecycleLimits {
   return recycleLimits(load(`identity: { anonymous: local }\nfleet: { count: 1, ${fleet} }\n`).config!);

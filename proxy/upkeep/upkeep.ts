@@ -1,7 +1,7 @@
 /** The upkeep of managed servers, put together: what they use is measured, and those that need it are replaced. */
-import type { Services } from './clients/services.js';
-import { UsageBook, type Usage } from './fleet/usage.js';
-import type { Job } from './janitor.js';
+import type { Services } from '../clients/services.js';
+import { UsageBook, type Usage } from '../fleet/usage.js';
+import type { Job } from '../janitor.js';
 import { recyclableServers, type RenewableFleet } from './recyclable.js';
 import { recycleLimits } from './recycle-limits.js';
 import { Recycling } from './recycling.js';

@@ -9,13 +9,13 @@
  * A server that nothing could stand in for is closed to its sessions for moments only: what calls wait
  * for must not last longer than they wait.
  */
-import type { OrderRefused, RestartReport, RestartState } from './admin/actions.js';
-import type { Backend } from './backends/backend.js';
-import { channels } from './channels.js';
-import type { Mover } from './clients/moving.js';
-import type { Services } from './clients/services.js';
-import type { Fleet } from './fleet/supervisor.js';
-import { isEmpty } from './report.js';
+import type { OrderRefused, RestartReport, RestartState } from '../admin/actions.js';
+import type { Backend } from '../backends/backend.js';
+import { channels } from '../channels.js';
+import type { Mover } from '../clients/moving.js';
+import type { Services } from '../clients/services.js';
+import type { Fleet } from '../fleet/supervisor.js';
+import { isEmpty } from '../report.js';
 
 /** Milliseconds that a server without a substitute may be closed to its sessions before it has ended. */
 const CLOSED_AT_MOST = 4_000;

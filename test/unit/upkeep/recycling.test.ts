@@ -1,9 +1,9 @@
 /** The replacement of managed servers, step by step, over servers that are only numbers. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { channels, type BackendRecycle, type RollOver } from '../../proxy/channels.js';
-import type { Recyclable, RecyclableServers } from '../../proxy/recyclable.js';
-import type { RecycleLimits } from '../../proxy/recycle-limits.js';
-import { Recycling } from '../../proxy/recycling.js';
+import { channels, type BackendRecycle, type RollOver } from '../../../proxy/channels.js';
+import type { Recyclable, RecyclableServers } from '../../../proxy/upkeep/recyclable.js';
+import type { RecycleLimits } from '../../../proxy/upkeep/recycle-limits.js';
+import { Recycling } from '../../../proxy/upkeep/recycling.js';
 
 const MIB = 2 ** 20;
 

@@ -1,6 +1,6 @@
 /** When managed servers are replaced: `fleet.recycle` in the units of who does it. */
 import { createHash } from 'node:crypto';
-import type { SkyportConfig } from '../config/schema.js';
+import type { SkyportConfig } from '../../config/schema.js';
 
 export interface RecycleLimits {
   /** Bytes. */

@@ -1,8 +1,8 @@
 /** What whoever replaces servers sees of them, put together from the fleet, the pool and the process table. */
 import { beforeEach, expect, it } from 'vitest';
-import type { Backend } from '../../proxy/backends/backend.js';
-import type { Services } from '../../proxy/clients/services.js';
-import { recyclableServers, type RecyclableServers, type RenewableFleet } from '../../proxy/recyclable.js';
+import type { Backend } from '../../../proxy/backends/backend.js';
+import type { Services } from '../../../proxy/clients/services.js';
+import { recyclableServers, type RecyclableServers, type RenewableFleet } from '../../../proxy/upkeep/recyclable.js';
 
 type Member = ReturnType<RenewableFleet['list']>[number];
 

@@ -1,7 +1,7 @@
 /** The managed servers as whoever replaces them sees them: what the fleet, the pool and the process table know, in one. */
-import type { Backend } from './backends/backend.js';
-import type { Services } from './clients/services.js';
-import type { Usage, UsageBook } from './fleet/usage.js';
+import type { Backend } from '../backends/backend.js';
+import type { Services } from '../clients/services.js';
+import type { Usage, UsageBook } from '../fleet/usage.js';
 import type { RollingRestart } from './restart.js';
 
 /** A managed server that is to stay. */
