@@ -98,8 +98,8 @@ class Connection {
         return { messageId: randomUUID() };
       case 'session.create':
         sessions.set(sessionId, this);
-        await provider?.files('writeFile', { sessionId, path: '/state/workspace.yaml', content: WORKSPACE });
-        await provider?.files('appendFile', { sessionId, path: '/state/events.jsonl', content: '{"type":"session.start","data":{},"id":"1"}\n' });
+        await provider?.files('writeFile', { path: '/state/workspace.yaml', content: WORKSPACE, sessionId });
+        await provider?.files('appendFile', { path: '/state/events.jsonl', content: '{"type":"session.start","data":{},"id":"1"}\n', sessionId });
         return { sessionId, isRemote: false, capabilities: { ui: { elicitation: false } } };
       case 'sessionFs.setProvider':
         provider = this;
@@ -168,10 +168,10 @@ class Turn {
     const { sessionId } = this;
     if (!provider) return;
     const [path, draft] = ['/state/workspace.yaml', `/state/workspace.yaml.tmp.${randomUUID()}`];
-    await provider.files('readFile', { sessionId, path });
-    await provider.files('writeFile', { sessionId, path: draft, content: WORKSPACE, mode: 384 });
-    await provider.files('rename', { sessionId, src: draft, dest: path });
-    await provider.files('readFile', { sessionId, path });
+    await provider.files('readFile', { path, sessionId });
+    await provider.files('writeFile', { path: draft, content: WORKSPACE, mode: 384, sessionId });
+    await provider.files('rename', { src: draft, dest: path, sessionId });
+    await provider.files('readFile', { path, sessionId });
     this.save(NOTE);
   }
 
@@ -180,7 +180,7 @@ class Turn {
     if (!provider) return;
     const content = more === 0 ? this.lines : `${this.lines}{"type":"model.note","data":"${'x'.repeat(more)}"}\n`;
     this.lines = '';
-    this.saved.push(provider.files('appendFile', { sessionId: this.sessionId, path: '/state/events.jsonl', content, mode: 384 }));
+    this.saved.push(provider.files('appendFile', { path: '/state/events.jsonl', content, mode: 384, sessionId: this.sessionId }));
   }
 }
 

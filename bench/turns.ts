@@ -24,8 +24,13 @@ import type { Shape } from './turns-server.js';
 
 const SECONDS = Number(process.argv[2] ?? 2);
 const ROUNDS = 10;
+/** Turns that each has had before the first round: code that runs once a turn is compiled by then. */
+const WARM_UP = 8_000;
+const WARM_RATE = 400;
 /** For each turn a second; a session has its next turn when all others have had theirs. */
 const SESSIONS = 2;
+/** Enough for the warm-up. */
+const FEWEST_SESSIONS = 200;
 /** Milliseconds at the beginning of a round in which turns begin and none can have ended. */
 const RAMP = 500;
 const CONNECTIONS = 10;
@@ -198,10 +203,13 @@ function quantile(values: readonly number[], q: number): number {
 }
 
 async function compare(shape: Shape, rate: number): Promise<void> {
-  const start = (state: State): Promise<Site> => Site.start(state, shape, rate * SESSIONS);
+  const start = (state: State): Promise<Site> => Site.start(state, shape, Math.max(rate * SESSIONS, FEWEST_SESSIONS));
   const sites = { server: await start('server'), skyport: await start('skyport') };
   const rounds: Record<State, Round[]> = { server: [], skyport: [] };
-  for (const state of STATES) await round(sites[state], rate);
+  for (const state of STATES) {
+    for (let turns = 0; turns < WARM_UP; turns += WARM_RATE * SECONDS) await round(sites[state], WARM_RATE);
+    await round(sites[state], rate);
+  }
   for (let i = 0; i < ROUNDS; i++) {
     for (const state of i % 2 === 0 ? STATES : STATES.toReversed()) rounds[state].push(await round(sites[state], rate));
   }

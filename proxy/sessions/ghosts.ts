@@ -36,6 +36,11 @@ export class Ghosts {
     this.expected.clear();
   }
 
+  /** Whether an event has to be looked at: nearly none. */
+  concern(type: string, id: string): boolean {
+    return this.parents.has(id) || this.expected.awaits(type);
+  }
+
   /** Looks at an event that a server has sent. @returns whether it is one of them */
   meet(event: Line): boolean {
     const { id } = event;

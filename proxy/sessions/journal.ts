@@ -7,6 +7,7 @@
  * Besides, what lives in a server's memory only: the sends that it has accepted and not begun yet
  * (sends.ts), and what clients have answered to the turn's prompts.
  */
+import { endsOf, eventEnd, eventStart, idEnd, idStart } from '../wire/event.js';
 import type { Frame } from '../wire/frame.js';
 import { Ghosts } from './ghosts.js';
 import type { StoredEvent } from './hidden-events.js';
@@ -16,11 +17,8 @@ import { Sends } from './sends.js';
 interface Line {
   readonly id: string;
   readonly type: string;
-  /** The sub-agent that it is of, '' for the main one. */
-  readonly agent: string;
-  readonly parentId: string | undefined;
-  /** JSON text, as it will stand in the history. */
-  readonly text: string;
+  /** JSON text, as it will stand in the history; read only when a server has died. */
+  readonly text: string | Buffer;
 }
 
 /** A client's answer to a prompt. */
@@ -39,23 +37,11 @@ const EPHEMERAL: ReadonlySet<string> = new Set([
   'tool.execution_progress',
 ]);
 
-/** Where a server writes the mark: before the data, or after it (seen on the wire, runtime 1.0.85). */
-const MARKED_END = /,"ephemeral":true,"id":"[\w-]+","timestamp":"[\w:.-]+","parentId":(?:null|"[\w-]+")\}\}\}$/;
-
-/** True for an event that says of itself, in the runtime's own spelling, that it is not stored: those need not be parsed. */
-function isMarked(type: string, { buffer, body, end }: Frame): boolean {
-  const head = buffer.toString('latin1', body, Math.min(end, body + 512));
-  if (head.includes(`"event":{"type":"${type}","ephemeral":true,`)) return true;
-  return MARKED_END.test(buffer.toString('latin1', Math.max(body, end - 220), end));
-}
-
 /** Bytes of events that are kept for a server that stores nothing any more. */
 const MOST = 32 * 1_048_576;
 
 /** Events that are remembered by their ids. */
 const RECENT = 256;
-
-const EVENT = ',"event":';
 
 /** Results of permissions that let nothing happen (api schema: PermissionDecision). */
 const REFUSES = /^(reject|denied|user-not-available)/;
@@ -86,15 +72,15 @@ export class Journal {
   see(type: string, frame: Frame): string | undefined {
     if (type === 'session.idle') this.idle();
     else if (type === 'assistant.idle') this.rested = true;
-    if (EPHEMERAL.has(type) || isMarked(type, frame)) return undefined;
-    const event = eventOf(frame.buffer.toString('utf8', frame.body, frame.end));
+    const line = EPHEMERAL.has(type) ? undefined : lineOf(type, frame);
     // Whoever becomes the session's primary attachment may bring some once more.
-    if (!event || this.unsaved.has(event.line.id)) return undefined;
-    const { line, data } = event;
-    if (this.ghosts.meet({ ...line, data })) return line.id;
-    this.told(line.id);
+    if (!line || this.unsaved.has(line.id)) return undefined;
+    const { id } = line;
+    const event = type === 'user.message' || this.ghosts.concern(type, id) ? eventOf(line) : undefined;
+    if (event && this.ghosts.meet(event)) return id;
+    this.told(id);
     this.keep(line);
-    if (type === 'user.message') this.sends.seen(data?.['messageId'], data?.['content']);
+    if (type === 'user.message') this.sends.seen(event?.data?.['messageId'], event?.data?.['content']);
     if (type === 'user.message' || type === 'assistant.turn_start') this.rested = false;
     return undefined;
   }
@@ -107,6 +93,7 @@ export class Journal {
 
   /** The server has appended this to the history. */
   stored(content: string): void {
+    if (!this.dirty) return;
     const seen = [...this.unsaved.values()];
     const isStored = seen.map(({ id }) => content.includes(`"id":"${id}"`));
     const last = isStored.lastIndexOf(true);
@@ -123,7 +110,8 @@ export class Journal {
   missing(known: ReadonlySet<unknown>, prompted: ReadonlySet<string>): string[] {
     const told = new Set(prompted);
     const lines: string[] = [];
-    for (const { type, agent, text } of inOrder([...this.unsaved.values()].filter(({ id }) => !known.has(id)))) {
+    const unknown = [...this.unsaved.values()].filter(({ id }) => !known.has(id));
+    for (const { type, agent, text } of inOrder(unknown.map(readLine))) {
       const repeated = type === 'system.message' && told.has(agent);
       if (type === 'system.message') told.add(agent);
       if (!repeated) lines.push(text);
@@ -205,18 +193,39 @@ export class Journal {
   }
 }
 
+/** A line as it is read to be put into a history. */
+interface ReadLine {
+  readonly id: string;
+  readonly type: string;
+  /** The sub-agent that it is of, '' for the main one. */
+  readonly agent: string;
+  readonly parentId: string | undefined;
+  readonly text: string;
+}
+
+function readLine(line: Line): ReadLine {
+  const { parentId, agentId } = eventOf(line) ?? {};
+  return {
+    id: line.id,
+    type: line.type,
+    agent: typeof agentId === 'string' ? agentId : '',
+    parentId: typeof parentId === 'string' ? parentId : undefined,
+    text: line.text.toString(),
+  };
+}
+
 /** Each after its parent; otherwise as they came. */
-function inOrder(lines: readonly Line[]): Line[] {
+function inOrder(lines: readonly ReadLine[]): ReadLine[] {
   const ids = new Set(lines.map(({ id }) => id));
-  const children = new Map<string, Line[]>();
-  const ready: Line[] = [];
+  const children = new Map<string, ReadLine[]>();
+  const ready: ReadLine[] = [];
   for (const line of lines) {
     const { parentId } = line;
     const siblings = parentId !== undefined && ids.has(parentId) ? (children.get(parentId) ?? []) : ready;
     siblings.push(line);
     if (siblings !== ready) children.set(parentId!, siblings);
   }
-  const ordered: Line[] = [];
+  const ordered: ReadLine[] = [];
   for (let line = ready.shift(); line; line = ready.shift()) {
     ordered.push(line);
     ready.unshift(...(children.get(line.id) ?? []));
@@ -225,27 +234,36 @@ function inOrder(lines: readonly Line[]): Line[] {
 }
 
 interface Event extends StoredEvent {
-  readonly type?: unknown;
   readonly ephemeral?: unknown;
   readonly parentId?: unknown;
   readonly agentId?: unknown;
   readonly data?: Record<string, unknown>;
 }
 
-/** The event in a `session.event` message; undefined when it is not stored. */
-function eventOf(message: string): { line: Line; data: Record<string, unknown> | undefined } | undefined {
-  const at = message.indexOf(EVENT);
-  const cut = at < 0 || !message.endsWith('}}}') ? '' : message.slice(at + EVENT.length, -2);
-  // What a server writes is cut out as it stands; any other spelling is written anew.
-  const asItIs = cut.startsWith('{"type":');
+function eventOf({ text }: Line): Event | undefined {
   try {
-    const event = asItIs ? (JSON.parse(cut) as Event) : (JSON.parse(message) as { params?: { event?: Event } }).params?.event;
-    if (!event || event.ephemeral === true || typeof event.id !== 'string') return undefined;
-    const parentId = typeof event.parentId === 'string' ? event.parentId : undefined;
-    const agent = typeof event.agentId === 'string' ? event.agentId : '';
-    const text = asItIs ? cut : JSON.stringify(event);
-    return { line: { id: event.id, type: String(event.type), agent, parentId, text }, data: event.data };
+    return JSON.parse(text.toString()) as Event;
   } catch {
     return undefined;
   }
+}
+
+/** The event in a `session.event` message; undefined when it is not stored. */
+function lineOf(type: string, frame: Frame): Line | undefined {
+  const spelling = endsOf(frame);
+  if (spelling === 'ephemeral') return undefined;
+  const { buffer, body, end } = frame;
+  if (spelling === 'lasting') return { id: buffer.toString('latin1', idStart, idEnd), type, text: textOf(buffer, eventStart, eventEnd) };
+  try {
+    const event = (JSON.parse(buffer.toString('utf8', body, end)) as { params?: { event?: Event } }).params?.event;
+    if (!event || event.ephemeral === true || typeof event.id !== 'string') return undefined;
+    return { id: event.id, type, text: JSON.stringify(event) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The bytes stay where they were read, unless they would keep a much larger buffer alive. */
+function textOf(buffer: Buffer, from: number, to: number): string | Buffer {
+  return (to - from) * 2 > buffer.buffer.byteLength ? buffer.subarray(from, to) : buffer.toString('utf8', from, to);
 }

@@ -11,6 +11,8 @@ const MEANINGS: { readonly [code: string]: readonly [FileFaultCode, string] } = 
   ENAMETOOLONG: ['EINVAL', 'the name is too long'],
   /** What O_NOFOLLOW says of a symbolic link. */
   ELOOP: ['EINVAL', 'neither a file nor a directory'],
+  /** And opening of a socket. */
+  ENXIO: ['EINVAL', 'neither a file nor a directory'],
 };
 
 /** @param what what was being done, with the path as the session knows it */

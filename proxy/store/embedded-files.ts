@@ -7,6 +7,7 @@
  */
 import { faultOf } from './disk-fault.js';
 import { CallOrder } from './call-order.js';
+import { OpenHistories } from './open-histories.js';
 import { bytesOf, Usage, type Counted } from './quota.js';
 import { FileFault, type FileEntry, type FileStat, type Lease, type Quotas, type SessionFiles } from './session-files.js';
 import { readLease, replaceLease, storeLease } from './session-lease.js';
@@ -41,6 +42,7 @@ export class EmbeddedFiles implements SessionFiles {
   private readonly usage: Usage;
   /** Least recently used first. */
   private readonly open = new Map<string, OpenSession>();
+  private readonly histories = new OpenHistories();
   private readonly swept: Promise<void>;
   private closed = false;
 
@@ -138,6 +140,7 @@ export class EmbeddedFiles implements SessionFiles {
     await this.order.ended();
     await this.swept;
     this.open.clear();
+    this.histories.close();
   }
 
   private read<T>(sessionId: string, path: string, verb: string, look: (session: OpenSession, at: string) => T | Promise<T>): Promise<T> {
@@ -200,6 +203,7 @@ export class EmbeddedFiles implements SessionFiles {
     const name = directoryName(sessionId);
     if (session) this.usage.leave(session);
     let aside: string | undefined;
+    session?.tree.letGo();
     try {
       aside = this.places.takeAway(name);
     } catch (error) {
@@ -223,7 +227,7 @@ export class EmbeddedFiles implements SessionFiles {
     const directory = this.places.of(name);
     const lease = readLease(directory);
     if (lease === 'none') return undefined;
-    const tree = new SessionTree(directory);
+    const tree = new SessionTree(directory, this.histories);
     tree.open();
     const session = lease === 'unreadable'
       ? new OpenSession(sessionId, name, tree, undefined, '')
@@ -237,7 +241,9 @@ export class EmbeddedFiles implements SessionFiles {
     if (this.open.size <= OPEN_SESSIONS) return;
     for (const sessionId of this.open.keys()) {
       if (this.open.size <= OPEN_SESSIONS) return;
-      if (this.order.isIdle(sessionId)) this.open.delete(sessionId);
+      if (!this.order.isIdle(sessionId)) continue;
+      this.open.get(sessionId)!.tree.letGo();
+      this.open.delete(sessionId);
     }
   }
 
@@ -246,7 +252,7 @@ export class EmbeddedFiles implements SessionFiles {
     const directory = this.places.of(name);
     const lease = readLease(directory);
     if (typeof lease === 'string' || lease.owner !== owner) return undefined;
-    return new SessionTree(directory).count();
+    return new SessionTree(directory, this.histories).count();
   }
 
   private inOrder<T>(sessionIds: readonly string[], what: string, call: () => T | Promise<T>): Promise<T> {

@@ -14,24 +14,24 @@
  * whatever else is neither file nor directory are never followed, opened or listed.
  */
 import {
-  appendFileSync, closeSync, constants, fstatSync, ftruncateSync, lstatSync, mkdirSync, openSync, readdirSync,
-  readFileSync, renameSync, rmSync, unlinkSync, writeFileSync, type Stats,
+  closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, unlinkSync,
+  writeFileSync, type Stats,
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileFault, notAFile } from './disk-fault.js';
 import { readLarge } from './large-file.js';
 import { DIRECTORY_MODE, FILE_MODE } from './modes.js';
+import { append, openToAppend, OpenHistories } from './open-histories.js';
 import { putBack, replaceFile } from './replacement.js';
 import type { FileEntry, FileStat } from './session-files.js';
 import { mendLastLine } from './torn-line.js';
 import { directoriesAbove, isWithin } from './tree-path.js';
 import { bytesBelow, copyBelow } from './tree-walk.js';
 
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 /** O_NONBLOCK: opening a pipe that somebody put there would wait for ever. */
 const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
-const APPEND = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
 
 /** Bytes from which on a file is read by and by. */
 const LARGE = 1_048_576;
@@ -52,7 +52,8 @@ export class SessionTree {
   private readonly files: string;
   private deleted = 0;
 
-  constructor(private readonly directory: string) {
+  /** @param histories those of all sessions that are kept open */
+  constructor(private readonly directory: string, private readonly histories: OpenHistories) {
     this.files = join(directory, 'files');
   }
 
@@ -70,13 +71,15 @@ export class SessionTree {
   /** @returns a promise for a large file only */
   read(path: string): string | Promise<string> {
     const what = `read ${path}`;
-    const stat = this.existing(path, what);
-    if (stat.isDirectory()) throw fileFault('EISDIR', what);
+    const block = this.blockAbove(path);
+    if (block !== undefined) throw this.faultAbove(block, what);
     const file = this.files + path;
-    if (stat.size > LARGE) return readLarge(file, READ);
     const fd = openSync(file, READ);
     try {
-      return readFileSync(fd, 'utf8');
+      const stat = fstatSync(fd);
+      if (stat.isDirectory()) throw fileFault('EISDIR', what);
+      if (!stat.isFile()) throw notAFile(what);
+      return stat.size > LARGE ? readLarge(file, READ) : readWhole(fd, stat.size);
     } finally {
       closeSync(fd);
     }
@@ -117,6 +120,7 @@ export class SessionTree {
       growth: Buffer.byteLength(content) - (before?.size ?? 0),
       make: () => {
         this.makeAbove(path, what);
+        this.letGo(path);
         const fresh = join(this.directory, 'new');
         try {
           writeFileSync(fresh, content, { encoding: 'utf8', mode: FILE_MODE, flag: 'wx' });
@@ -131,30 +135,28 @@ export class SessionTree {
 
   append(path: string, content: string): Change {
     const what = `append to ${path}`;
-    this.writable(path, what);
+    const bytes = Buffer.from(content);
+    const file = this.files + path;
+    const open = path === HISTORY ? this.histories.find(file) : undefined;
+    if (!open) this.writable(path, what);
     return {
-      growth: Buffer.byteLength(content),
+      growth: bytes.length,
       make: () => {
-        this.makeAbove(path, what);
-        const fd = openSync(this.files + path, APPEND, FILE_MODE);
-        try {
-          const stat = fstatSync(fd);
-          if (!stat.isFile()) throw notAFile(what);
-          this.appendWhole(fd, content, stat.size);
-        } finally {
-          closeSync(fd);
-        }
+        if (open && this.histories.has(file, open)) append(open, bytes);
+        else this.appendAnew(path, bytes, what);
       },
     };
   }
 
-  /** Nothing is left of an append that the disk had no room for. */
-  private appendWhole(fd: number, content: string, size: number): void {
+  private appendAnew(path: string, bytes: Buffer, what: string): void {
+    this.makeAbove(path, what);
+    const isHistory = path === HISTORY;
+    const opened = isHistory ? this.histories.keep(this.files + path) : openToAppend(this.files + path);
+    if (!opened) throw notAFile(what);
     try {
-      appendFileSync(fd, content, 'utf8');
-    } catch (error) {
-      ftruncateSync(fd, size);
-      throw error;
+      append(opened, bytes);
+    } finally {
+      if (!isHistory) closeSync(opened.fd);
     }
   }
 
@@ -183,11 +185,20 @@ export class SessionTree {
       throw this.faultAbove(block ?? 'ENOENT', what);
     }
     const file = this.files + path;
-    if (!stat.isDirectory()) return { growth: stat.isFile() ? -stat.size : 0, make: () => unlinkSync(file) };
+    if (!stat.isDirectory()) {
+      return {
+        growth: stat.isFile() ? -stat.size : 0,
+        make: () => {
+          this.letGo(path);
+          unlinkSync(file);
+        },
+      };
+    }
     if (!recursive) throw fileFault('EISDIR', what);
     return {
       growth: -bytesBelow(file),
       make: () => {
+        this.letGo(path);
         const gone = join(this.directory, `gone-${this.deleted++}`);
         renameSync(file, gone);
         if (path === '') mkdirSync(file, DIRECTORY_MODE);
@@ -209,7 +220,11 @@ export class SessionTree {
     const replaces = to !== undefined && !to.isDirectory();
     return {
       growth: to?.isFile() ? -to.size : 0,
-      make: () => this.place(this.files + src, dest, replaces),
+      make: () => {
+        this.letGo(src);
+        this.letGo(dest);
+        this.place(this.files + src, dest, replaces);
+      },
     };
   }
 
@@ -228,6 +243,11 @@ export class SessionTree {
     await copyBelow(other.files, copied);
     // Takes the place of an empty directory, and of no other.
     return { growth: other.count(), make: () => renameSync(copied, this.files) };
+  }
+
+  /** Has nothing open any more, before what is at this path is replaced, moved or taken away. */
+  letGo(path = ''): void {
+    if (isWithin(HISTORY, path)) this.histories.letGo(this.files + HISTORY);
   }
 
   private look(path: string): Stats | undefined {
@@ -283,4 +303,11 @@ export class SessionTree {
     if (replaces) replaceFile(file, this.files + path, `${this.directory}/old${path}`, join(this.directory, 'old'));
     else renameSync(file, this.files + path);
   }
+}
+
+function readWhole(fd: number, size: number): string {
+  const bytes = Buffer.allocUnsafe(size);
+  let length = 0;
+  for (let read = -1; read !== 0 && length < size; length += read) read = readSync(fd, bytes, length, size - length, null);
+  return bytes.toString('utf8', 0, length);
 }

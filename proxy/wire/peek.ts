@@ -18,7 +18,7 @@ export interface Peek {
   idEnd: number;
   /** Empty if there is none. */
   method: string;
-  /** `params.sessionId`, if that is a string. */
+  /** `params.sessionId`, if that is a string; left out for a request of a session's files. */
   sessionId: string | undefined;
   /** `params.event.type` of a `session.event`, if that is a string. */
   eventType: string | undefined;
@@ -36,6 +36,9 @@ const NULL_N = 0x6e;
 /** How the runtime begins every event, measured on 1.0.85. */
 const EVENT_HEAD = Buffer.from('{"jsonrpc":"2.0","method":"session.event","params":{"sessionId":"', 'latin1');
 const EVENT_TYPE = Buffer.from('","event":{"type":"', 'latin1');
+
+/** What a server asks of the file system of its sessions. */
+const FILES = 'sessionFs.';
 
 const found: Peek = {
   kind: 'unknown', idStart: -1, idEnd: -1, method: '', sessionId: undefined, eventType: undefined, isError: false, scanned: 0,
@@ -120,6 +123,8 @@ function walk(b: Buffer, start: number, end: number): number {
         found.idEnd = at;
         break;
       case 'params':
+        // Whoever answers such a request reads it whole, and the session comes after all of a file's content.
+        if (found.idStart >= 0 && found.method.startsWith(FILES)) return at;
         at = b[at] === OPEN_BRACE ? walkParams(b, at, end) : skipValue(b, at, end);
         if (enough) return at;
         break;

@@ -38,6 +38,13 @@ describe('what a server has told of and not stored', () => {
     expect(journal.dirty).toBe(true);
   });
 
+  it('is missing to the byte also when it is long, in any script', () => {
+    const long: Given = { ...system, data: { content: 'é'.repeat(20_000) } };
+    for (const event of [user, long, begun]) see(event);
+    expect(missing()).toEqual([user, long, begun].map(line));
+    expect(missing([], [''])).toEqual([user, begun].map(line));
+  });
+
   it('is missing no more once it was appended', () => {
     for (const event of [user, system, begun]) see(event);
     journal.stored(`${line(user)}\n${line(system)}\n`);

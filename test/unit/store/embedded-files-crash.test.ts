@@ -188,20 +188,20 @@ describe('what a crash has left', () => {
 });
 
 describe('a disk that takes no more', () => {
-  it('leaves nothing of an append or a write that it took a part of', () => {
+  it.each(['/log', '/events.jsonl'])('leaves nothing of an append to %s or of a write that it took a part of', (log) => {
     // The limit on a file's size stands for a full disk: a write is cut short there, then refused.
     const run = spawnSync('bash', ['-c', 'trap "" XFSZ; ulimit -f 64; exec "$0" "$@"', process.execPath, ...script(`
       await files.fence('s1', 1, 'alice');
-      await files.appendFile(lease, '/log', 'x'.repeat(60_000));
+      await files.appendFile(lease, '${log}', 'x'.repeat(60_000));
       await files.writeFile(lease, '/whole', 'old');
       const outcome = (call) => call.then(() => 'done', (error) => error.code + ' ' + error.message);
-      say(await outcome(files.appendFile(lease, '/log', 'y'.repeat(20_000))));
+      say(await outcome(files.appendFile(lease, '${log}', 'y'.repeat(20_000))));
       say(await outcome(files.writeFile(lease, '/whole', 'y'.repeat(80_000))));
-      say(String((await files.stat('s1', '/log')).size + ' ' + await files.size('s1')));
+      say(String((await files.stat('s1', '${log}')).size + ' ' + await files.size('s1')));
       say(await files.readFile('s1', '/whole'));
     `)], { encoding: 'utf8' });
     expect(run.stdout.split('\n')).toEqual([
-      'EIO append to /log: the store failed (EFBIG)', 'EIO write /whole: the store failed (EFBIG)', '60000 60003', 'old', '',
+      `EIO append to ${log}: the store failed (EFBIG)`, 'EIO write /whole: the store failed (EFBIG)', '60000 60003', 'old', '',
     ]);
     expect(readdirSync(placeOf()).sort()).toEqual(['files', 'lease.json']);
   });

@@ -57,6 +57,12 @@ describe('an event', () => {
     expect(look(text)).toMatchObject({ kind: 'notification', method: 'session.event', sessionId, eventType });
   });
 
+  it('is not looked at beyond its id and method when it asks for a session\'s files', () => {
+    const text = '{"jsonrpc":"2.0","id":7,"method":"sessionFs.appendFile","params":{"path":"/state/a","content":"{\\"a\\":1}","sessionId":"s-1"}}';
+    expect(look(text)).toMatchObject({ kind: 'request', method: 'sessionFs.appendFile', sessionId: undefined, scanned: text.indexOf('{"path"') });
+    expect(idOf(text)).toBe('7');
+  });
+
   it('leaves nothing behind for the next message', () => {
     look(EVENT);
     expect(look('{"jsonrpc":"2.0","id":1,"result":{}}')).toMatchObject({ method: '', sessionId: undefined, eventType: undefined });
