@@ -99,6 +99,9 @@ function backends(file: Checked): Problem[] {
     if (name !== undefined && names.has(name)) {
       problems.push(file.error(['backends', i, 'name'], `is already the name of backends[${names.get(name)}]`, { value: name }));
     } else if (name !== undefined) names.set(name, i);
+    if (name?.startsWith('managed-') === true) {
+      problems.push(file.error(['backends', i, 'name'], 'is a name of the servers that Skyport runs itself', { value: name, allowed: 'a name that does not begin with managed-' }));
+    }
     if (url === undefined || address === undefined) return problems;
     if (own.some((one) => one !== undefined && one.host === address.host && one.port === address.port)) {
       problems.push(file.error(['backends', i, 'url'], 'is an address that Skyport itself listens on', { value: url }));

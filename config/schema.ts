@@ -64,10 +64,10 @@ const secretSource = () => z.union([
 ]).meta({ 'x-secret': true, 'x-noun': 'a text, a file or a command', 'x-allowed': '"text", { file: path } or { command: [program, argument, …] }' });
 
 const confinement = () => z.strictObject({
-  memory: size('64MiB', '1024GiB').optional()
+  memory: size('128MiB', '1024GiB').optional()
     .describe('With cgroup v2: of the server and all that it starts; beyond it the kernel ends it. Else the most heap and mapped memory of each of its processes.'),
-  processes: whole(8, 1_000_000).optional()
-    .describe('With cgroup v2: of the server and all that it starts. Else of all processes of its uid, and only where it has a uid of its own.'),
+  processes: whole(32, 1_000_000).optional()
+    .describe('Processes and threads. With cgroup v2: of the server and all that it starts. Else of all processes of its uid, and only where it has a uid of its own.'),
   open_files: whole(64, 1_000_000).optional().describe('Open files of each of its processes.'),
 }).prefault({});
 
