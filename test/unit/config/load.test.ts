@@ -296,7 +296,7 @@ describe('values of later versions', () => {
 
 test('a static backend cannot have a name of a managed one', () => {
   expect(told(load('identity: { anonymous: local }\nbackends:\n  - { name: managed-u1, url: tcp://h:1 }\n')))
-    .toEqual(['3:13 error backends[0].name: is a name of the servers that Skyport runs itself [managed-u1]']);
+    .toEqual(['3:13 error backends[0].name: is a name of the servers that Skyport runs itself ["managed-u1"]']);
 });
 
 describe('warnings leave the config usable', () => {
