@@ -108,6 +108,7 @@ it('what waits for a slow client costs about its own size, however thinly it was
 
 it('a server that stops reading makes those who write to it pause, and nothing is lost when it reads on', async () => {
   const site = await FakeSite.start(scope, { servers: 2, config: { ...ONE_LINK, routing: { policy: 'round_robin' } } });
+  await site.until(({ backends }) => backends.every(({ state }) => state === 'up'));
   const [stuck, working] = site.fakes as [typeof site.fake, typeof site.fake];
   const writers = [await attached(site, 'one'), await attached(site, 'other'), await attached(site, 'two')];
   const other = writers.splice(1, 1)[0]!;

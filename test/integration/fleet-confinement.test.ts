@@ -163,14 +163,6 @@ describe.runIf(ROOT)('a server with a uid of its own', () => {
   });
 });
 
-describe.skipIf(ROOT)('a server with a uid of its own, for a Skyport that is not root', () => {
-  it('is refused', async () => {
-    expect(await attempt('alice', { confinement: ALICE })).toEqual({
-      reason: expect.stringContaining('a server can have a uid of its own only when Skyport is root'),
-    });
-  });
-});
-
 describe('a server with limits', () => {
   it('has them, and so has its agent\'s shell', async () => {
     const limited = await run('limited', { confinement: { limits: { openFiles: 500, memory: 512 * 1024 * 1024 } } });

@@ -90,12 +90,13 @@ it('status names the users at work', async () => {
   const { stdout } = await site.skyport.cli(['status']);
   expect(stdout).toMatch(/^USER +SESSIONS +LOADED +TURNS +QUEUED\nbob +1 +1 +0 +0$/m);
   const { users, userTotals } = await site.status();
-  expect(users).toEqual([{ user: 'bob', sessions: 1, loaded: 1, turnsOpen: 0, turnsQueued: 0 }]);
+  expect(users).toEqual([{ user: 'bob', sessions: 1, loaded: 1, turnsOpen: 0, turnsQueued: 0, roles: ['user'] }]);
   expect(userTotals).toMatchObject({ users: 1, active: 1 });
 });
 
 it('status says since when a backend is drained', async () => {
   const site = await Site.start(scope, { managed: 2 });
+  await site.untilState('managed-1', 'up');
   await site.skyport.cli(['drain', 'managed-1']);
   const { backends } = await site.until(({ backends: [first] }) => first!.drainingSince !== undefined);
   expect(backends[0]!.drainingSince).toBeLessThanOrEqual(Date.now());
