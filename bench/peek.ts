@@ -1,7 +1,7 @@
 /**
  * What it costs to look at a message, against `JSON.parse` of the same bytes in the same run.
  *
- *   npx tsc -p tsconfig.json --noEmit false --outDir build && node build/bench/peek.js
+ *   npm run bench:peek
  *
  * For each message: the median over rounds, in ns a message and MB of message a second. The peek is
  * measured with what follows it on the hot path, a look-up of the session and of the event type.

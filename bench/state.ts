@@ -1,7 +1,7 @@
 /**
  * What it costs to keep the state of sessions in the embedded store, in turns a second and CPU time a turn.
  *
- *   npx tsc -p tsconfig.json --noEmit false --outDir build && node build/bench/state.js [directory]
+ *   npm run bench:state -- [directory]
  *
  * A turn is what a CLI server does in one (PROTOCOL: "The virtual session file system"): two appends to the
  * history, of 20 KB and 2 KB, workspace.yaml written beside and renamed twice, six looks and small reads.

@@ -1,7 +1,7 @@
 /**
  * What keeping the state of sessions costs a whole Skyport, and whether it keeps up:
  *
- *   npx tsc -p tsconfig.json --noEmit false --outDir build && node build/bench/turns.js [seconds of a round [late|first [turns a second]]]
+ *   npm run bench:turns -- [seconds of a round [late|first [turns a second]]]
  *
  *   this process ──10 connections──▶ Skyport, a process ──▶ a stand-in for a CLI server, a process
  *   paces turns, counts their ends                          (turns-server.ts: what a turn is)
