@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import type { Snapshot } from '../../proxy/observe/snapshot.js';
 import { Pty } from '../support/pty.js';
 import { scopeOfEachTest } from '../support/scope.js';
 import { Site } from '../support/site.js';
@@ -98,9 +99,12 @@ it('status says since when a backend is drained', async () => {
   const site = await Site.start(scope, { managed: 2 });
   await site.untilState('managed-1', 'up');
   await site.skyport.cli(['drain', 'managed-1']);
-  const { backends } = await site.until(({ backends: [first] }) => first!.drainingSince !== undefined);
-  expect(backends[0]!.drainingSince).toBeLessThanOrEqual(Date.now());
+  const drainedSince = async (wanted: boolean): Promise<number | undefined> => {
+    const since = ({ backends }: Snapshot): number | undefined => backends.find(({ name }) => name === 'managed-1')!.drainingSince;
+    return since(await site.until((status) => (since(status) !== undefined) === wanted));
+  };
+  expect(await drainedSince(true)).toBeLessThanOrEqual(Date.now());
   expect((await site.skyport.cli(['status'])).stdout).toMatch(/^managed-1 .*draining for \d+s$/m);
   await site.skyport.cli(['undrain', 'managed-1']);
-  await site.until(({ backends: [first] }) => first!.drainingSince === undefined);
+  expect(await drainedSince(false)).toBeUndefined();
 });
