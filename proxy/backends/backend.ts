@@ -77,8 +77,11 @@ export class Backend {
   /** Where a control link is being opened to. */
   private connecting: Address | undefined;
   private readonly service: FileService | undefined;
-  private readonly stale = new Set<string>();
-  private readonly left = new LeftSessions((method, params) => this.ask(method, params, this.settings.health.timeout));
+  private readonly left = new LeftSessions(
+    (method, params) => this.ask(method, params, this.settings.health.timeout),
+    undefined,
+    () => this.events.onSpent?.(this, 'it does not let go of a session that another Skyport has taken over'),
+  );
   private nudge = false;
   private closing = false;
   readonly links: Links;
@@ -135,7 +138,6 @@ export class Backend {
     this.closeAll(reason);
     // Another process, or none.
     this.left.clear();
-    this.stale.clear();
     if (!address) {
       this.lastError = reason;
       this.health.connectionLost(now, reason);
@@ -170,18 +172,13 @@ export class Backend {
   }
 
   /** Waits until the server has let go of a session that it had before its link was lost. @returns false when it has it all the same */
-  async hasUnloaded(sessionId: string): Promise<boolean> {
-    const unloaded = await this.left.hasUnloaded(sessionId);
-    // It cannot store what it has, and so would keep it for ever (measured, runtime 1.0.85).
-    if (!unloaded && this.stale.has(sessionId)) this.events.onSpent?.(this, 'it does not let go of a session that another Skyport has taken over');
-    this.stale.delete(sessionId);
-    return unloaded;
+  hasUnloaded(sessionId: string): Promise<boolean> {
+    return this.left.hasUnloaded(sessionId);
   }
 
   /** The server has a session as it was when it went elsewhere, until it has let go of it. @param stale another Skyport has it now */
   leaveWith(sessionId: string, stale = true): void {
-    this.left.add([sessionId]);
-    if (stale) this.stale.add(sessionId);
+    this.left.add([sessionId], stale);
   }
 
   /** Whether a session that has been elsewhere may be given to it now. */

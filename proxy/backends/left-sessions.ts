@@ -23,17 +23,25 @@ export class LeftSessions {
   private readonly since = new Map<string, number>();
   /** Those that it may still have loaded. */
   private readonly unsure = new Set<string>();
+  /** Those that another Skyport has meanwhile. */
+  private readonly stale = new Set<string>();
+  /** Those that the server is being asked about because somebody wants them back. */
+  private readonly asked = new Set<string>();
 
   /**
    * @param ask a call to the server
    * @param now of the monotonic clock, milliseconds
+   * @param stuck is told when the server does not let go of a session that another Skyport has
    */
   constructor(
     private readonly ask: (method: string, params: object) => Promise<Answer | Refusal>,
     private readonly now: () => number = () => performance.now(),
+    private readonly stuck: () => void = () => undefined,
   ) {}
 
-  add(ids: readonly string[]): void {
+  /** @param stale another Skyport has them now */
+  add(ids: readonly string[], stale = false): void {
+    if (stale) for (const id of ids) this.stale.add(id);
     for (const [id, since] of this.since) if (!this.unsure.has(id) && this.now() - since >= SETTLES) this.since.delete(id);
     for (const id of ids) {
       this.unsure.add(id);
@@ -45,12 +53,19 @@ export class LeftSessions {
   clear(): void {
     this.unsure.clear();
     this.since.clear();
+    this.stale.clear();
   }
 
-  /** Whether a session that has been elsewhere meanwhile may come back. */
+  /** Whether a session that has been elsewhere meanwhile may come back. When it is not certain, the server is asked. */
   mayTake(sessionId: string): boolean {
     const since = this.since.get(sessionId);
-    return since === undefined || (!this.unsure.has(sessionId) && this.now() - since >= SETTLES);
+    if (since === undefined) return true;
+    if (!this.unsure.has(sessionId)) return this.now() - since >= SETTLES;
+    if (!this.asked.has(sessionId)) {
+      this.asked.add(sessionId);
+      void this.hasUnloaded(sessionId).finally(() => this.asked.delete(sessionId));
+    }
+    return false;
   }
 
   /**
@@ -58,6 +73,14 @@ export class LeftSessions {
    * @returns false when it has it all the same; true also when it does not answer, for then it is lost again
    */
   async hasUnloaded(sessionId: string): Promise<boolean> {
+    const unloaded = await this.hasLetGo(sessionId);
+    // It cannot store what it has, and so would keep it for ever (measured, runtime 1.0.85).
+    if (!unloaded && this.stale.has(sessionId)) this.stuck();
+    this.stale.delete(sessionId);
+    return unloaded;
+  }
+
+  private async hasLetGo(sessionId: string): Promise<boolean> {
     const deadline = this.now() + LETS_GO;
     while (this.unsure.has(sessionId)) {
       const loaded = await this.hasLoaded(sessionId);

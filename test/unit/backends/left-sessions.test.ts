@@ -35,6 +35,23 @@ describe('a session that a server was left alone with', () => {
     expect(left.mayTake('a')).toBe(true);
   });
 
+  it('is asked about when somebody wants it back', async () => {
+    left.add(['a']);
+    expect(left.mayTake('a')).toBe(false);
+    await new Promise((resolve) => { setImmediate(resolve); });
+    expect(calls).toEqual(['session.metadata.activity a']);
+    now = 3_000;
+    expect(left.mayTake('a')).toBe(true);
+  });
+
+  it('makes the server useless when it does not let go of what another Skyport has', async () => {
+    let stuck = 0;
+    const stubborn = new LeftSessions(() => Promise.resolve<Answer>({ ok: true, result: {} }), () => (now += 2_500), () => stuck++);
+    stubborn.add(['a'], true);
+    expect([await stubborn.hasUnloaded('a'), stuck]).toEqual([false, 1]);
+    expect([await stubborn.hasUnloaded('a'), stuck]).toEqual([false, 1]);
+  });
+
   it('is closed where the server still has it', async () => {
     loaded.add('a');
     left.add(['a', 'b']);
