@@ -80,7 +80,7 @@ describe('a CLI server that is killed', () => {
     }));
     const heard = new Recording(session);
     await session.send(`[[together:1]] ${BASH('echo a >> made.txt')} ${BASH('echo b >> made.txt')}`);
-    await heard.until('permission.requested');
+    while (asked < 2) await new Promise((resolve) => setTimeout(resolve, 10));
     await killServerOf(site, session);
     answered.open();
     await heard.until('session.idle');

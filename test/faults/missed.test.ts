@@ -39,7 +39,9 @@ it.each(['while the turn runs on elsewhere', 'when it has ended there'])('a clie
   if (!ended) site.model.release('moved');
   while (!heard.some(({ type }) => type === 'session.idle')) await new Promise((resolve) => setTimeout(resolve, 10));
   const all = [...heardBefore.events, ...heard];
-  expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+  // A server that is just unloading the session may tell whoever resumes it of that twice (measured, runtime 1.0.85).
+  const counted = all.filter(({ type }) => type !== 'session.resume');
+  expect(new Set(counted.map(({ id }) => id)).size).toBe(counted.length);
   const told = all.filter(({ type }) => STORY.has(type));
   expect(told.map(({ type }) => type)).toEqual([...STORY]);
   // The second server begins the turn once more: that is in the history, and no client hears of it.
