@@ -10,7 +10,7 @@
  */
 import type { Frame, WireFault } from '../wire/frame.js';
 import { peek, type Peek } from '../wire/peek.js';
-import { withId } from '../wire/rewrite.js';
+import { withId, withNumber } from '../wire/rewrite.js';
 import type { CloseCause } from '../wire/transport.js';
 import type { TcpTransport } from '../wire/tcp.js';
 import { errorReply, isRefusal, refuse, type Refusal } from '../protocol/errors.js';
@@ -121,7 +121,7 @@ export class Link implements SessionLink {
       return;
     }
     const id = this.register(call);
-    this.transport.sendFrame(withId(frame, idStart, idEnd, String(id)));
+    this.transport.sendFrame(withNumber(frame, idStart, idEnd, id));
   }
 
   /** A request of Skyport's own. */

@@ -40,10 +40,20 @@ export function rememberAnswer(ask: Ask, session: Session): void {
   };
 }
 
+/** What `isRepeatable` has found for calls of the catalogue. */
+const known = new Map<MethodSpec, boolean>();
+
 /** True for a call that may be made once more. @param order as the call is ordered, with its parameters */
-export function isRepeatable({ name, order: usual }: MethodSpec, order: string): boolean {
+export function isRepeatable(spec: MethodSpec, order: string): boolean {
+  if (SENDS.has(spec.name)) return order === 'write';
+  let found = known.get(spec);
+  if (found === undefined) known.set(spec, (found = isHarmless(spec)));
+  return found;
+}
+
+/** Made twice it does what it does once. */
+function isHarmless({ name, order: usual }: MethodSpec): boolean {
   const last = name.slice(name.lastIndexOf('.') + 1);
-  if (SENDS.has(name)) return order === 'write';
   return (usual === 'none' && READS.test(last)) || last.startsWith(ANSWERS) || SETTINGS.has(name) || isAmendment(name);
 }
 

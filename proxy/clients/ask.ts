@@ -10,7 +10,7 @@ import type { Ticket } from '../sessions/order.js';
 import type { Frame } from '../wire/frame.js';
 import type { Peek } from '../wire/peek.js';
 import type { Scan } from '../wire/scan.js';
-import { withId } from '../wire/rewrite.js';
+import { withId, withNumber } from '../wire/rewrite.js';
 import type { Client } from './client.js';
 import { paramsOf } from './params.js';
 
@@ -19,6 +19,27 @@ export type AnswerHook = (frame: Frame, peeked: Peek) => boolean | void;
 
 /** Servers that may be lost under one call before it is refused. */
 const MOST_TRIES = 5;
+
+/** The id that a client gave: a whole number of up to 15 digits as a number, any other one as its JSON text. */
+export type AskId = number | string;
+
+const LARGEST_ID = 1e15;
+
+/** The id at start..end, where `scan` has found it: there are no leading zeros. */
+export function readAskId(buffer: Buffer, start: number, end: number): AskId {
+  let id = 0;
+  for (let at = start; at < end; at++) {
+    const digit = buffer[at]! - 0x30;
+    if (digit < 0 || digit > 9 || end - start > 15) return buffer.toString('utf8', start, end);
+    id = id * 10 + digit;
+  }
+  return id;
+}
+
+/** Of an id that was parsed. */
+export function askIdOf(id: unknown): AskId {
+  return typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < LARGEST_ID ? id : JSON.stringify(id);
+}
 
 export class Ask implements Call {
   done = false;
@@ -32,6 +53,8 @@ export class Ask implements Call {
   looked = false;
   /** Makes the call once more when its server is lost. A call that has it is kept until it is answered. */
   again: (() => void) | undefined;
+  /** Counts this call among those under way on it, until it ends. */
+  counted: Session | undefined;
   private tries = 0;
   private link: Link | undefined;
   private session: Session | undefined;
@@ -42,14 +65,18 @@ export class Ask implements Call {
 
   constructor(
     readonly client: Client,
-    /** The client's id as JSON text. */
-    readonly idToken: string,
+    readonly id: AskId,
     readonly spec: MethodSpec,
     frame: Frame,
     /** Offsets into the frame's buffer. */
     public scan: Scan,
   ) {
     this.frame = frame;
+  }
+
+  /** The client's id as JSON text. */
+  get idToken(): string {
+    return String(this.id);
   }
 
   /** Keeps the message beyond the call that brought it, because it has to wait. */
@@ -59,7 +86,7 @@ export class Ask implements Call {
     const from = start >= 0 ? start : body;
     const copy = Buffer.from(buffer.subarray(from, end));
     this.frame = { buffer: copy, start: start >= 0 ? 0 : -1, body: body - from, end: end - from };
-    this.scan = shift(this.scan, -from);
+    shift(this.scan, -from);
     this.heldBytes = copy.length;
     this.client.hold(this.heldBytes);
   }
@@ -110,7 +137,9 @@ export class Ask implements Call {
   pass(frame: Frame, peeked: Peek): void {
     if (this.done) return;
     const ok = !peeked.isError;
-    this.client.deliver(withId(frame, peeked.idStart, peeked.idEnd, this.idToken));
+    const { id } = this;
+    const { idStart, idEnd } = peeked;
+    this.client.deliver(typeof id === 'number' ? withNumber(frame, idStart, idEnd, id) : withId(frame, idStart, idEnd, id));
     this.end(ok ? 'ok' : 'error', ok);
   }
 
@@ -164,6 +193,7 @@ export class Ask implements Call {
     this.done = true;
     this.release();
     this.client.answered(this);
+    if (this.counted) this.counted.calls--;
     this.onEnd?.(ok);
     this.leaveLine();
     channels.requestDone.publish({
@@ -184,13 +214,22 @@ export class Ask implements Call {
   }
 }
 
-function shift(scan: Scan, by: number): Scan {
-  const move = (offset: number): number => (offset < 0 ? offset : offset + by);
-  return {
-    ...scan,
-    idStart: move(scan.idStart), idEnd: move(scan.idEnd),
-    methodStart: move(scan.methodStart), methodEnd: move(scan.methodEnd),
-    paramsStart: move(scan.paramsStart), paramsEnd: move(scan.paramsEnd),
-    sessionIdStart: move(scan.sessionIdStart), sessionIdEnd: move(scan.sessionIdEnd),
-  };
+/** In place: nobody else has the scan of a request. */
+function shift(scan: Scan, by: number): void {
+  if (scan.idStart >= 0) {
+    scan.idStart += by;
+    scan.idEnd += by;
+  }
+  if (scan.methodStart >= 0) {
+    scan.methodStart += by;
+    scan.methodEnd += by;
+  }
+  if (scan.paramsStart >= 0) {
+    scan.paramsStart += by;
+    scan.paramsEnd += by;
+  }
+  if (scan.sessionIdStart >= 0) {
+    scan.sessionIdStart += by;
+    scan.sessionIdEnd += by;
+  }
 }

@@ -18,7 +18,7 @@ import { peek } from '../wire/peek.js';
 import { withId } from '../wire/rewrite.js';
 import { scan, type Scan } from '../wire/scan.js';
 import type { CloseCause, Transport } from '../wire/transport.js';
-import type { Ask } from './ask.js';
+import { askIdOf, type Ask, type AskId } from './ask.js';
 import { Handshake } from './handshake.js';
 import { passAnswer } from './questions.js';
 import { dispatch } from './requests.js';
@@ -53,10 +53,11 @@ export class Client implements SessionClient {
   readonly attachments = new Map<string, Attachment>();
   /** By session: for whom another Skyport attaches. */
   readonly behalf = new Map<string, Behalf>();
-  private readonly asks = new Map<string, Ask>();
-  private readonly homes = new Map<Backend, Link>();
-  private readonly serverRequests = new Map<number, ServerRequest>();
-  private residues: Residue[] = [];
+  private readonly asks = new Map<AskId, Ask>();
+  /** Made when there is something to put in, as most clients of many are idle. */
+  private homes: Map<Backend, Link> | undefined;
+  private serverRequests: Map<number, ServerRequest> | undefined;
+  private residues: readonly Residue[] = [];
   private readonly handshake: Handshake;
   private readonly openedAt = Date.now();
   private nextServerRequest = 1;
@@ -174,35 +175,35 @@ export class Client implements SessionClient {
   /** The requests of a server that wait for this client's answer on an attachment; they are not its any more. */
   takeRequests(attachment: Attachment): ServerRequest[] {
     const taken: ServerRequest[] = [];
-    for (const [id, request] of this.serverRequests) {
-      if (request.attachment === attachment && this.serverRequests.delete(id)) taken.push(request);
+    for (const [id, request] of this.serverRequests ?? []) {
+      if (request.attachment === attachment && this.serverRequests?.delete(id)) taken.push(request);
     }
     return taken;
   }
 
   /** The link of this client's unattached calls on a backend; lifecycle events come by it, in order with its answers. */
   home(backend: Backend): Link | undefined {
-    const link = this.homes.get(backend);
+    const link = this.homes?.get(backend);
     if (link?.usable) return link;
-    if (link) this.homes.delete(backend);
+    if (link) this.homes?.delete(backend);
     return undefined;
   }
 
   settle(backend: Backend, link: Link): void {
-    if (!this.home(backend)) this.homes.set(backend, link);
+    if (!this.home(backend)) (this.homes ??= new Map()).set(backend, link);
   }
 
   /** Takes a request in, unless the client has too many under way. */
   begin(ask: Ask): Refusal | undefined {
     this.requests++;
-    if (this.asks.has(ask.idToken)) return refuse('SKYPORT_DUPLICATE_ID');
+    if (this.asks.has(ask.id)) return refuse('SKYPORT_DUPLICATE_ID');
     if (this.asks.size >= this.services.limits.requests_per_client && !this.isPeer) return refuse('SKYPORT_TOO_MANY_REQUESTS');
-    this.asks.set(ask.idToken, ask);
+    this.asks.set(ask.id, ask);
     return undefined;
   }
 
   answered(ask: Ask): void {
-    if (this.asks.get(ask.idToken) === ask) this.asks.delete(ask.idToken);
+    if (this.asks.get(ask.id) === ask) this.asks.delete(ask.id);
     if (this.leaving && this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
   }
 
@@ -246,7 +247,7 @@ export class Client implements SessionClient {
       return;
     }
     const id = this.nextServerRequest++;
-    this.serverRequests.set(id, request);
+    (this.serverRequests ??= new Map()).set(id, request);
     const frame = frameOf(request.body);
     const { idStart, idEnd } = peek(frame.buffer, frame.body, frame.end);
     this.deliver(withId(frame, idStart, idEnd, String(id)));
@@ -260,8 +261,7 @@ export class Client implements SessionClient {
 
   leaves(residue: Residue): void {
     // Most sessions are unloaded long before a client of many goes; nothing is left of those.
-    this.residues = this.residues.filter(({ session, link }) => session.residues.has(link));
-    this.residues.push(residue);
+    this.residues = [...this.residues.filter(({ session, link }) => session.residues.has(link)), residue];
   }
 
   /** What it has left of the session on a link that can be taken; no longer counted as left. */
@@ -321,9 +321,9 @@ export class Client implements SessionClient {
 
   private onResponse(frame: Frame, scanned: Scan): void {
     const id = Number(frame.buffer.toString('latin1', scanned.idStart, scanned.idEnd));
-    const request = this.serverRequests.get(id);
+    const request = this.serverRequests?.get(id);
     if (!request) return;
-    this.serverRequests.delete(id);
+    this.serverRequests?.delete(id);
     passAnswer(request, frame, scanned);
   }
 
@@ -331,7 +331,7 @@ export class Client implements SessionClient {
   private onCancel(frame: Frame, scanned: Scan): void {
     if (scanned.paramsStart < 0) return;
     const params = JSON.parse(frame.buffer.toString('utf8', scanned.paramsStart, scanned.paramsEnd)) as { id?: unknown } | null;
-    const ask = this.asks.get(JSON.stringify(params?.id));
+    const ask = this.asks.get(askIdOf(params?.id));
     if (ask && !ask.sent) ask.refuse(refuse('SKYPORT_REQUEST_CANCELLED'));
   }
 
@@ -378,7 +378,7 @@ export class Client implements SessionClient {
   private letGo(): void {
     const now = Date.now();
     const open = new Map<Attachment, ServerRequest[]>();
-    for (const request of this.serverRequests.values()) {
+    for (const request of this.serverRequests?.values() ?? []) {
       if (this.attachments.get(request.attachment.session.id) !== request.attachment) {
         request.link.refuseRequest(request.idToken, refuse('SKYPORT_CLIENT_GONE'));
         continue;
@@ -387,12 +387,13 @@ export class Client implements SessionClient {
       if (list) list.push(request);
       else open.set(request.attachment, [request]);
     }
-    this.serverRequests.clear();
+    this.serverRequests = undefined;
     for (const attachment of [...this.attachments.values()]) {
       attachment.vanished(now, this.services.linger, open.get(attachment) ?? []);
     }
-    for (const residue of this.residues.splice(0)) void clear(residue);
+    for (const residue of this.residues) void clear(residue);
+    this.residues = [];
     this.attachments.clear();
-    this.homes.clear();
+    this.homes = undefined;
   }
 }

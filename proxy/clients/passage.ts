@@ -28,10 +28,13 @@ export function passOn(ask: Ask, session: Session): undefined {
   if (spec.life === undefined) session.used = true;
   session.seenAt = Date.now();
   if (spec.order !== 'none') session.stirred = true;
+  if (order === 'none' && !session.creating) {
+    send(ask, session);
+    return undefined;
+  }
   // A read that overtakes the create of its session would find nothing.
   const line = (): void => ask.line(session, order === 'none' ? 'long' : order, () => send(ask, session));
-  if (order === 'none' && !session.creating) send(ask, session);
-  else if (spec.opensTurn) admit(ask, session, line);
+  if (spec.opensTurn) admit(ask, session, line);
   else line();
   return undefined;
 }
@@ -77,20 +80,26 @@ function dispatchOn(ask: Ask, session: Session, link: Link): void {
   }
   if (spec.name === 'session.abort') session.stall?.abort();
   const params = isAmendment(spec.name) ? ask.params() : undefined;
+  session.calls++;
+  ask.counted = session;
+  if (params || spec.opensTurn) noteEnd(ask, session, params);
+  if (session.hidden.any && readsHistory(spec.name)) ask.hook = (frame, peeked) => stripHidden(ask, session, frame, peeked);
+  if (session.journal) outlive(ask, session);
+  ask.forward(link, session.backend);
+}
+
+/** What the end of the call means for its session. @param params of an amendment */
+function noteEnd(ask: Ask, session: Session, params: Record<string, unknown> | undefined): void {
+  const { spec } = ask;
   const idles = spec.opensTurn ? session.turn.sent() : 0;
   const before = ask.onEnd;
-  session.calls++;
   ask.onEnd = (ok) => {
-    session.calls--;
     if (ok && params) session.amendments.note(spec.name, params);
     if (spec.opensTurn) session.turn.answered(ok, idles);
     // Nobody is attached any more: the server ends the turn, and nobody would see that.
     if (spec.opensTurn && !session.primary && !session.recovering) session.turn.end('client_gone');
     before?.(ok);
   };
-  if (session.hidden.any && readsHistory(spec.name)) ask.hook = (frame, peeked) => stripHidden(ask, session, frame, peeked);
-  if (session.journal) outlive(ask, session);
-  ask.forward(link, session.backend);
 }
 
 /** The call may have to be made again, when its server is lost. */

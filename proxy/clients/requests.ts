@@ -11,7 +11,7 @@ import type { Session } from '../sessions/session.js';
 import type { Frame } from '../wire/frame.js';
 import { scan, type Scan } from '../wire/scan.js';
 import { withParams } from '../wire/rewrite.js';
-import { Ask } from './ask.js';
+import { Ask, readAskId } from './ask.js';
 import type { Client } from './client.js';
 import { create, detach, resume, remove } from './life.js';
 import { answerLocally } from './local.js';
@@ -22,17 +22,17 @@ import { answerStored } from './stored.js';
 
 /** @param frame not kept after the call, unless the request has to wait */
 export function dispatch(client: Client, frame: Frame, scanned: Scan): void {
-  const idToken = frame.buffer.toString('utf8', scanned.idStart, scanned.idEnd);
+  const id = readAskId(frame.buffer, scanned.idStart, scanned.idEnd);
   const spec = lookup(scanned.method) ?? (client.isPeer ? peerMethod(scanned.method) : undefined);
   if (!spec) {
     // A client may name anything here; the name goes back to it, and into no label.
     const refusal = refuse('SKYPORT_METHOD_UNKNOWN', `Unhandled method ${scanned.method}`);
     channels.refusal.publish({ name: refusal.name, user: client.user });
-    client.deliverText(errorReply(idToken, refusal));
+    client.deliverText(errorReply(String(id), refusal));
     channels.requestDone.publish({ method: scanned.method, outcome: refusal.name, durationMs: 0 });
     return;
   }
-  const ask = new Ask(client, idToken, spec, frame, scanned);
+  const ask = new Ask(client, id, spec, frame, scanned);
   const overload = client.begin(ask) ?? (client.crowded ? refuse('SKYPORT_TOO_MANY_REQUESTS') : undefined);
   if (overload) {
     ask.refuse(overload);
@@ -175,10 +175,9 @@ export function permit(ask: Ask, owner: string): Refusal | undefined {
   // It has asked its own guard.
   if (client.isPeer) return undefined;
   const { guard } = client.services;
-  const caller = { user: principal.user, roles: principal.roles };
-  const refusal = guard.method(caller, owner, spec);
+  const refusal = guard.method(principal, owner, spec);
   if (refusal) return refusal;
-  const verdict = guard.params(caller, owner, spec, ask.scan.paramKeys, () => ask.params());
+  const verdict = guard.params(principal, owner, spec, ask.scan.paramKeys, () => ask.params());
   if (isRefusal(verdict)) return verdict;
   if (verdict.replace) rewrite(ask, verdict.replace);
   return undefined;

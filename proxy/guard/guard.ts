@@ -81,7 +81,7 @@ export class Guard {
     params: () => Record<string, unknown>,
   ): Refusal | { replace?: Record<string, unknown> } {
     // Two parsers may take different ones of two equal keys.
-    if (new Set(keys).size !== keys.length) {
+    if (keys.length > 1 && new Set(keys).size !== keys.length) {
       return refuse('SKYPORT_INVALID_PARAMS', `A parameter of ${spec.name} is given twice`);
     }
     const unknown = this.closed(caller, owner, 'uncatalogued') ? keys.find((key) => !spec.params.has(key)) : undefined;

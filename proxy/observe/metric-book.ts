@@ -3,7 +3,10 @@
  * up) that keeps what it was told about each metric, so that docs/metrics.md is made from the same
  * words that /metrics shows.
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';
+import { TallyHistogram, type Tally } from './tally.js';
+
+export type { Tally } from './tally.js';
 
 export interface MetricEntry {
   name: string;
@@ -33,6 +36,22 @@ export class MetricBook {
   ): Histogram<L> {
     this.entries.push({ name, type: 'histogram', labels, help });
     return new Histogram({ name, help, labelNames: labels, buckets: [...buckets], registers: [this.registry] });
+  }
+
+  /**
+   * A histogram of what happens with every message: `observe` is a few additions.
+   * @param buckets as for `histogram`
+   * @param label its only label
+   * @param values all that the label may have; each has its series from the start
+   */
+  tallies<V extends string>(
+    name: string, help: string, buckets: readonly number[], label: string, values: readonly V[],
+  ): ReadonlyMap<V, Tally> {
+    this.entries.push({ name, type: 'histogram', labels: [label], help });
+    const histogram = new TallyHistogram(name, help, buckets, label, values);
+    // The registry asks a metric for its name and, at a scrape, for its values, and for no more.
+    this.registry.registerMetric(histogram as unknown as Metric<string>);
+    return histogram.tallies;
   }
 }
 

@@ -6,16 +6,15 @@
 import {
   channels, RECYCLE_REASONS, type Channel, type Subscriber, type TurnOutcome,
 } from '../channels.js';
-import { REQUEST_KINDS, methodLabel, requestKind } from './labels.js';
 import { LoopDelay } from './loop-delay.js';
 import { MetricBook, metricsDocument } from './metric-book.js';
 import { processMetrics } from './process-metrics.js';
+import { RequestMetrics } from './request-metrics.js';
 import type { Snapshot } from './snapshot.js';
 import { snapshotMetrics } from './snapshot-metrics.js';
 import { turnLimitMetrics } from './turn-limit-metrics.js';
 
-/** Seconds. Skyport's own share is below the first bucket; a model call takes whole seconds. */
-const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+/** Seconds. */
 const TURN_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800];
 const TURN_OUTCOMES: readonly TurnOutcome[] = ['idle', 'error', 'aborted', 'backend_lost', 'client_gone'];
 
@@ -25,6 +24,7 @@ export class Metrics {
   readonly #snapshot: () => Snapshot;
   readonly #readSnapshot: (snapshot: Snapshot) => void;
   readonly #readProcess: () => Promise<void>;
+  readonly #requests: RequestMetrics;
   readonly #unsubscribe: Array<() => void> = [];
   #turnsEnded = 0;
 
@@ -33,7 +33,7 @@ export class Metrics {
     this.#snapshot = snapshot;
     this.#readSnapshot = snapshotMetrics(this.#book, this.#loopDelay);
     this.#countClientsAndSessions();
-    this.#countRequests();
+    this.#requests = this.#countRequests();
     turnLimitMetrics(this.#book, (channel, subscriber) => this.#on(channel, subscriber));
     this.#countBackendsAndConfig();
     this.#readProcess = processMetrics(this.#book);
@@ -52,6 +52,7 @@ export class Metrics {
   /** The text that /metrics answers with. */
   async render(): Promise<string> {
     this.#readSnapshot(this.#snapshot());
+    this.#requests.publish();
     await this.#readProcess();
     return this.#book.registry.metrics();
   }
@@ -109,18 +110,14 @@ export class Metrics {
     });
   }
 
-  #countRequests(): void {
+  #countRequests(): RequestMetrics {
     const book = this.#book;
-    const requests = book.counter('skyport_requests_total', 'Client requests answered, by method and outcome: `ok` and `error` are the CLI server\'s answers, a name from docs/errors.md is Skyport\'s own. A method outside the catalogue counts as `unknown`.', ['method', 'outcome']);
-    const durations = book.histogram('skyport_request_duration_seconds', 'From the last byte of a client\'s request to the first of its answer, by kind: `lifecycle` (create, resume, detach, destroy, delete), `send`, `session` (any other call on one session), `fanout` (answered for all backends at once), `server` (without a session), `unknown`.', REQUEST_BUCKETS, ['kind']);
+    const requests = new RequestMetrics(book);
     const refusals = book.counter('skyport_refusals_total', 'What Skyport refused, by name (docs/errors.md) and, where the guard decided, by its rule.', ['reason', 'rule']);
-    for (const kind of REQUEST_KINDS) durations.zero({ kind });
 
-    this.#on(channels.requestDone, ({ method, outcome, durationMs }) => {
-      requests.inc({ method: methodLabel(method), outcome });
-      durations.observe({ kind: requestKind(method) }, durationMs / 1000);
-    });
+    this.#on(channels.requestDone, (done) => requests.count(done));
     this.#on(channels.refusal, ({ name, rule }) => refusals.inc({ reason: name, rule: rule ?? '' }));
+    return requests;
   }
 
   #countBackendsAndConfig(): void {

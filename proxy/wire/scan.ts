@@ -40,6 +40,7 @@ export const MAX_ID = 256;
 export const MAX_METHOD = 128;
 /** Most keys of `params`; `session.create`, the widest call, has about 60. */
 export const MAX_PARAM_KEYS = 1000;
+const FEW_KEYS = 16;
 
 const MAX_I64 = 2n ** 63n - 1n;
 const MIN_I64 = -(2n ** 63n);
@@ -60,6 +61,8 @@ const reader = new JsonReader();
 /** The message being scanned, and the first thing that is wrong with it though it is JSON. */
 let found: Scan;
 let refusal: string | undefined;
+/** The keys of its `params`, once they are more than a few. */
+let many: Set<string> | undefined;
 
 /**
  * Reads a client's message to its last byte, so that what is understood of it here is what any
@@ -171,6 +174,8 @@ function isId(buffer: Buffer, first: number, from: number, to: number): boolean 
     refuse(`"id" is longer than ${MAX_ID} bytes`);
     return false;
   }
+  // As most are: no text and no BigInt is made of it.
+  if (to - from <= 18 && isDigits(buffer, from, to)) return true;
   const text = to - from <= 20 ? buffer.toString('latin1', from, to) : '';
   if (/^-?\d+$/.test(text) && text !== '-0') {
     const id = BigInt(text);
@@ -178,6 +183,11 @@ function isId(buffer: Buffer, first: number, from: number, to: number): boolean 
   }
   refuse('"id" is neither a string nor a 64-bit integer');
   return false;
+}
+
+function isDigits(buffer: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (buffer[at]! < 0x30 || buffer[at]! > 0x39) return false;
+  return true;
 }
 
 /** The value of `params`. Returns false if it is not JSON. */
@@ -201,7 +211,8 @@ function params(first: number): boolean {
   reader.at++;
   if (reader.next() === CLOSE_BRACE) reader.at++;
   else {
-    const keys = new Set<string>();
+    const keys = found.paramKeys;
+    many = undefined;
     do {
       reader.next();
       const from = reader.at;
@@ -209,21 +220,20 @@ function params(first: number): boolean {
       if (!param(keys, from)) return false;
     } while (reader.take(COMMA));
     if (!reader.take(CLOSE_BRACE)) return false;
-    found.paramKeys = [...keys];
   }
   found.paramsEnd = reader.at;
   return true;
 }
 
 /** The value of the parameter whose key token begins at `from` and has just been read. */
-function param(keys: Set<string>, from: number): boolean {
-  if (keys.size >= MAX_PARAM_KEYS) {
+function param(keys: string[], from: number): boolean {
+  if (keys.length >= MAX_PARAM_KEYS) {
     refuse(`"params" has more than ${MAX_PARAM_KEYS} keys`);
     return reader.value(2);
   }
   const key = reader.text(from, reader.keyEnd, reader.escaped);
-  if (keys.has(key)) refuse('A parameter is given twice');
-  keys.add(key);
+  if (isAmong(keys, key)) refuse('A parameter is given twice');
+  else keys.push(key);
   const first = reader.next();
   const start = reader.at;
   if (!reader.value(2)) return false;
@@ -235,6 +245,15 @@ function param(keys: Set<string>, from: number): boolean {
     found.sessionIdEnd = reader.at;
   }
   return true;
+}
+
+/** Few keys are compared one by one; most requests have no more than five. */
+function isAmong(keys: readonly string[], key: string): boolean {
+  if (keys.length < FEW_KEYS) return keys.includes(key);
+  many ??= new Set(keys);
+  if (many.has(key)) return true;
+  many.add(key);
+  return false;
 }
 
 /** What the message as a whole must have, given the keys it has. */

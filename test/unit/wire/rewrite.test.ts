@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { frameOf, type Frame } from '../../../proxy/wire/frame.js';
-import { withId, withParams, withSessionId } from '../../../proxy/wire/rewrite.js';
+import { withId, withNumber, withParams, withSessionId } from '../../../proxy/wire/rewrite.js';
 import { scan, type Scan } from '../../../proxy/wire/scan.js';
 import { bodyOf, bytesOf, framed } from './frames.js';
 
@@ -51,6 +51,32 @@ describe('another id', () => {
     const frame: Frame = { buffer, start: size, body: size + 22, end: 2 * size };
     withId(frame, size + 22 + 6, size + 22 + 7, '2');
     expect(buffer.toString()).toBe(text + text.replace('"id":1', '"id":2') + text);
+  });
+});
+
+describe('another id that is a number', () => {
+  const ids = [0, 7, 9, 10, 99, 100, 1_000_000_000, 9_999_999_999, 999_999_999_999_999];
+
+  it.each(ids)('is written as its text would be: %d', (id) => {
+    for (const old of ['1', '12345678901', '"x"', `"${'u'.repeat(36)}"`]) {
+      for (const rest of ['', ',"params":{"a":"é"}', `,"params":{"a":"${'b'.repeat(900)}"}`, `,"params":{"a":"${'b'.repeat(20_000)}"}`]) {
+        const json = `{"jsonrpc":"2.0","id":${old},"method":"m"${rest}}`;
+        const { after } = reId(json, String(id));
+        const frame = frameOf(json);
+        const { idStart, idEnd } = read(frame);
+        expect(bytesOf(withNumber(frame, idStart, idEnd, id)) === bytesOf(after)).toBe(true);
+        if (String(id).length > old.length) expect(bodyOf(frame)).toBe(json);
+      }
+    }
+  });
+
+  it('leaves what was made before as it is', () => {
+    const made: { bytes: Frame; text: string }[] = [];
+    for (let id = 1_000_000_000; id < 1_000_000_400; id++) {
+      const frame = frameOf(`{"id":1,"x":"${'y'.repeat(id % 300)}"}`);
+      made.push({ bytes: { ...withNumber(frame, frame.body + 6, frame.body + 7, id) }, text: framed(`{"id":${id},"x":"${'y'.repeat(id % 300)}"}`) });
+    }
+    for (const { bytes, text } of made) expect(bytesOf(bytes)).toBe(text);
   });
 });
 
