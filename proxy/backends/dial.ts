@@ -2,6 +2,7 @@
  * Opens connections to a CLI server: TCP, then `connect` with our token and the profile's params.
  */
 import { connect as connectTcp, type Socket } from 'node:net';
+import { Intake } from '../wire/intake.js';
 import { TcpTransport } from '../wire/tcp.js';
 import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import { Link, type LinkEvents } from './link.js';
@@ -39,10 +40,16 @@ export type DialFailure =
   | { readonly kind: 'network'; readonly reason: string; readonly refusedByPeer: boolean }
   | { readonly kind: 'answer'; readonly code: number; readonly message: string };
 
-/** A TCP connection, or why there is none. @param timeout milliseconds */
-export function openSocket(address: Address, timeout: number): Promise<Socket | DialFailure> {
+/**
+ * A TCP connection, or why there is none.
+ * @param timeout milliseconds
+ * @param intake reads it; the socket is paused then
+ */
+export function openSocket(address: Address, timeout: number, intake?: Intake): Promise<Socket | DialFailure> {
   return new Promise((resolve) => {
-    const socket = connectTcp({ host: address.host, port: address.port, noDelay: true });
+    const to = { host: address.host, port: address.port, noDelay: true };
+    const socket = connectTcp(intake === undefined ? to : { ...to, onread: intake.onread });
+    if (intake !== undefined) socket.pause();
     const fail = (reason: string, refusedByPeer: boolean): void => {
       clearTimeout(deadline);
       socket.destroy();
@@ -62,9 +69,10 @@ export function openSocket(address: Address, timeout: number): Promise<Socket | 
 /** A link whose server has accepted our `connect`. A failure leaves nothing open. */
 export async function dial(o: DialOptions): Promise<{ link: Link; result: ConnectResult } | DialFailure> {
   const started = performance.now();
-  const socket = await openSocket(o.address, o.timeout);
+  const intake = new Intake();
+  const socket = await openSocket(o.address, o.timeout, intake);
   if ('kind' in socket) return socket;
-  const transport = new TcpTransport(socket, { maxFrame: o.maxFrame });
+  const transport = new TcpTransport(socket, { maxFrame: o.maxFrame, trusted: true, intake });
   const link = new Link(transport, o.profile.key, o.events, o.nudge);
   const left = Math.max(1, o.timeout - (performance.now() - started));
   const answer = await link.call('connect', { ...o.profile.params, token: o.address.token }, left);

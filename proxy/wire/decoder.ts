@@ -3,12 +3,16 @@ import { HeaderReader } from './header.js';
 
 /** First allocation for a frame that is split over chunks, in bytes. */
 const FIRST_CARRY = 512;
+/** Largest frame of a trusted peer that is allocated before its bytes are there, in bytes. */
+const AT_ONCE = 64 * 1024 * 1024;
 
 export interface DecoderOptions {
   /** Largest body, in bytes. */
   maxFrame: number;
   /** Largest header with its blank line, in bytes. The runtime's own limit is 64 KiB. */
   maxHeader?: number;
+  /** True if the peer may be believed how long its frames are. */
+  trusted?: boolean;
   onFrame(frame: Frame): void;
 }
 
@@ -16,8 +20,9 @@ export interface DecoderOptions {
  * Bytes of a stream become frames (PROTOCOL.md, "Framing").
  *
  * A frame that lies inside one chunk is handed out where it lies. One that does not is gathered in
- * a buffer of its own, which grows with the bytes that have arrived (doubling, so a frame costs
- * linear time however it is cut) and never to the length that the header promises.
+ * a buffer of its own. For a trusted peer that has the frame's length from the start; otherwise it grows
+ * with the bytes that have arrived (doubling, so a frame costs linear time however it is cut), and
+ * a promised length costs nothing.
  *
  *   chunk ──► no carry: header ► body complete? ──yes──► onFrame(chunk bytes)
  *                        │             └──no──► carry
@@ -29,6 +34,7 @@ export class FrameDecoder {
   /** Largest body, in bytes; may be set at any time and counts from the next header on. */
   maxFrame: number;
   private readonly maxHeader: number;
+  private readonly atOnce: number;
   private readonly header: HeaderReader;
   private readonly onFrame: (frame: Frame) => void;
   private readonly frame: Frame = { buffer: Buffer.alloc(0), start: -1, body: 0, end: 0 };
@@ -45,11 +51,12 @@ export class FrameDecoder {
   constructor(options: DecoderOptions) {
     this.maxFrame = options.maxFrame;
     this.maxHeader = options.maxHeader ?? 8192;
+    this.atOnce = options.trusted === true ? AT_ONCE : 0;
     this.header = new HeaderReader(this.maxHeader);
     this.onFrame = options.onFrame;
   }
 
-  /** Bytes of the incomplete frame that is held. The memory held is at most twice as much. */
+  /** Bytes of the incomplete frame that is held. The memory held is at most twice as much, unless the peer is trusted. */
   get buffered(): number {
     return this.carried;
   }
@@ -73,6 +80,19 @@ export class FrameDecoder {
       at = this.carry === undefined ? this.inChunk(chunk, at) : this.inCarry(chunk, at);
     }
     return this.fault;
+  }
+
+  /**
+   * Like `push`, for bytes that will be overwritten after the call. What completes or continues a carried
+   * frame is copied to its place there; of the rest there is one copy for all of its frames.
+   */
+  pushShared(bytes: Buffer): WireFault | undefined {
+    let at = 0;
+    while (this.carry !== undefined && at < bytes.length) at = this.inCarry(bytes, at);
+    if (at === bytes.length || this.stopped) return this.fault;
+    const rest = Buffer.allocUnsafe(bytes.length - at);
+    bytes.copy(rest, 0, at);
+    return this.push(rest);
   }
 
   /** One frame at `at`, nothing carried. Returns where to go on. */
@@ -148,7 +168,7 @@ export class FrameDecoder {
     const room = this.carry === undefined ? 0 : this.carry.length;
     if (size > room) {
       let grown = Math.max(size, room * 2, FIRST_CARRY);
-      if (this.need > 0) grown = Math.min(grown, this.need);
+      if (this.need > 0) grown = this.need <= this.atOnce ? this.need : Math.min(grown, this.need);
       const next = Buffer.allocUnsafe(grown);
       this.carry?.copy(next, 0, 0, this.carried);
       this.carry = next;

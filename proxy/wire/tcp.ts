@@ -3,6 +3,7 @@ import { Connection, remoteOf } from './connection.js';
 import { FrameDecoder } from './decoder.js';
 import { headerOf, type Frame } from './frame.js';
 import { writeBatch } from './gather.js';
+import type { Intake } from './intake.js';
 import type { Piece } from './outbox.js';
 import type { TransportEvents } from './transport.js';
 
@@ -18,6 +19,10 @@ export interface TcpOptions {
   maxFrame: number;
   /** Largest header that is accepted, in bytes. */
   maxHeader?: number;
+  /** True if the peer may be believed how long its frames are. */
+  trusted?: boolean;
+  /** What the socket was opened with, if it was; the socket is paused. */
+  intake?: Intake;
 }
 
 export interface TcpEvents extends TransportEvents {
@@ -33,12 +38,14 @@ export class TcpTransport extends Connection {
   /** Header bytes of a frame that has not been sent yet. */
   private openHeader = 0;
   private nudging = false;
+  private readonly intake: Intake | undefined;
 
   constructor(
     private readonly socket: Socket,
     options: TcpOptions,
   ) {
     super(remoteOf(socket), true);
+    this.intake = options.intake;
     this.decoder = new FrameDecoder({
       ...options,
       onFrame: (frame) => {
@@ -110,13 +117,18 @@ export class TcpTransport extends Connection {
   }
 
   protected override attach(): void {
-    this.socket.on('data', (chunk: Buffer) => {
-      if (this.closed) return;
-      this.bytesIn += chunk.length;
-      const fault = this.decoder.push(chunk);
-      if (fault !== undefined) this.faulted(fault);
-      else this.events?.onChunk?.();
-    });
+    const { intake } = this;
+    if (intake !== undefined) intake.sink = (bytes) => this.take(bytes, true);
+    else this.socket.on('data', (chunk: Buffer) => this.take(chunk, false));
+  }
+
+  /** @param shared true if the bytes will be overwritten after the call */
+  private take(bytes: Buffer, shared: boolean): void {
+    if (this.closed) return;
+    this.bytesIn += bytes.length;
+    const fault = shared ? this.decoder.pushShared(bytes) : this.decoder.push(bytes);
+    if (fault !== undefined) this.faulted(fault);
+    else this.events?.onChunk?.();
   }
 
   protected override setReading(on: boolean): void {

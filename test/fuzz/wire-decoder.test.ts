@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { FrameDecoder } from '../../proxy/wire/decoder.js';
-import { frameOf, type WireFault } from '../../proxy/wire/frame.js';
+import { frameOf, type Frame, type WireFault } from '../../proxy/wire/frame.js';
 import { peek } from '../../proxy/wire/peek.js';
 import { scan } from '../../proxy/wire/scan.js';
 import { mutate, randomFrom } from './wire-messages.js';
@@ -42,6 +42,22 @@ const frame = fc.tuple(header, spelling, header, fc.string({ maxLength: 320, uni
   ([before, name, after, body]) => `${before}${name}${body.length}\r\n${after}\r\n${body}`,
 );
 
+/** Like `decode`, from one buffer that each chunk overwrites; frames are read when all have come. */
+function decodeShared(bytes: Buffer, cuts: () => number): Decoded {
+  const kept: Frame[] = [];
+  const decoder = new FrameDecoder({ ...LIMITS, trusted: true, onFrame: (frame) => kept.push({ ...frame }) });
+  const shared = Buffer.alloc(bytes.length);
+  let fault: WireFault | undefined;
+  for (let at = 0; at < bytes.length && fault === undefined; ) {
+    const to = Math.min(bytes.length, at + cuts());
+    bytes.copy(shared, 0, at, to);
+    fault = decoder.pushShared(shared.subarray(0, to - at));
+    shared.fill(0x21);
+    at = to;
+  }
+  return { frames: kept.map(({ buffer, body, end }) => buffer.toString('latin1', body, end)), fault };
+}
+
 it('a stream is decoded the same however it is split', () => {
   fc.assert(
     fc.property(fc.array(frame, { maxLength: 6 }), fc.boolean(), fc.integer(), fc.integer({ min: 1, max: 400 }), (frames, hostile, seed, longest) => {
@@ -51,6 +67,8 @@ it('a stream is decoded the same however it is split', () => {
       const atOnce = decode(bytes, () => bytes.length);
       expect(decode(bytes, () => 1)).toEqual(atOnce);
       expect(decode(bytes, () => 1 + Math.floor(random() * longest))).toEqual(atOnce);
+      expect(decodeShared(bytes, () => 1)).toEqual(atOnce);
+      expect(decodeShared(bytes, () => 1 + Math.floor(random() * longest))).toEqual(atOnce);
     }),
     { numRuns: 1_000_000, interruptAfterTimeLimit: 6_000 },
   );

@@ -1,0 +1,31 @@
+import type { OnReadOpts } from 'node:net';
+
+/** Bytes of one read. */
+const READ = 64 * 1024;
+
+/**
+ * What all intakes of the process read into, one after the other: a read is over before the next
+ * one begins, whichever socket it is of.
+ */
+const shared = Buffer.allocUnsafeSlow(READ);
+
+/**
+ * The reading side of a socket that is opened here: its bytes come into a buffer that is there
+ * already, where a `data` event would bring a new one of 64 KiB each time. Node takes `onread` only when a
+ * socket is made, so sockets that were accepted cannot have it.
+ *
+ * The socket must be paused until there is a `sink`.
+ */
+export class Intake {
+  /** @param bytes valid during the call only */
+  sink: ((bytes: Buffer) => void) | undefined;
+
+  /** For `connect` of node:net. */
+  readonly onread: OnReadOpts = {
+    buffer: shared,
+    callback: (count) => {
+      this.sink!(count === READ ? shared : shared.subarray(0, count));
+      return true;
+    },
+  };
+}
