@@ -93,7 +93,7 @@ describe('another fleet.command', () => {
 
 describe.runIf(ROOT)('servers with uids of their own', () => {
   it('have an agent\'s shell that reads nothing of another user\'s', async () => {
-    const site = await start({ uids: { from: 61_000, count: 10 } });
+    const site = await start({ uids: { from: 62_000, count: 10 } });
     const [alice, bob] = [site.directory('alice'), site.directory('bob')];
     const sessions = [
       await site.client('alice').createSession(site.session({ workingDirectory: alice })),
