@@ -67,7 +67,7 @@ describe('the end of a server', () => {
 
 describe.runIf(ROOT)('the end of a server that runs as another user', () => {
   it('is the end of its processes', async () => {
-    const mine = await leftBy('managed-1', { uid: 61_001, gid: 61_009 });
+    const mine = await leftBy('managed-1', { uid: 63_001, gid: 63_009 });
     expect(await endServer(ownMarker(FLEET, 'managed-1'))).toBe(1);
     expect(mine.runs()).toBe(false);
   });
@@ -76,9 +76,9 @@ describe.runIf(ROOT)('the end of a server that runs as another user', () => {
     ['nothing of other users\' processes, as in most containers', '-sys_ptrace,-perfmon,-sys_admin'],
     ['their environments alone', '-sys_ptrace'],
   ])('is so too where root may read %s', async (_, without) => {
-    const [mine, other] = [await leftBy('managed-1', { uid: 61_001, gid: 61_009 }), await leftBy('managed-2', { uid: 61_001, gid: 61_009 })];
+    const [mine, other] = [await leftBy('managed-1', { uid: 63_001, gid: 63_009 }), await leftBy('managed-2', { uid: 63_001, gid: 63_009 })];
     const marker = JSON.stringify(ownMarker(FLEET, 'managed-1'));
-    const script = `import(${JSON.stringify(DIST)}).then(({ endServer }) => endServer(${marker}, 61001)).then((killed) => console.log('killed ' + killed))`;
+    const script = `import(${JSON.stringify(DIST)}).then(({ endServer }) => endServer(${marker}, 63001)).then((killed) => console.log('killed ' + killed))`;
     const root = spawn('setpriv', [`--bounding-set=${without}`, process.execPath, '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     started.push(root);
     let said = '';
