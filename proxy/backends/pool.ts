@@ -297,7 +297,18 @@ export class Pool {
   private add(name: string, kind: 'static' | 'managed', settings: BackendSettings): Backend {
     const backend = new Backend(name, kind, settings, this.backendEvents, this.files);
     this.backends.set(name, backend);
+    if (kind === 'managed') this.order();
     return backend;
+  }
+
+  /** Managed servers come last, by their names: which of them is up first is chance. */
+  private order(): void {
+    const managed = [...this.backends.values()].filter(({ kind }) => kind === 'managed');
+    managed.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+    for (const backend of managed) {
+      this.backends.delete(backend.name);
+      this.backends.set(backend.name, backend);
+    }
   }
 
   /** Reads nothing of any server, until `resume`. */
@@ -327,6 +338,7 @@ export class Pool {
       this.leaving.delete(backend);
       backend.removed = false;
       this.backends.set(name, backend);
+      this.order();
       return backend;
     }
     return undefined;

@@ -270,6 +270,15 @@ describe('a managed server', () => {
     expect([backend.kind, site.placed(1)]).toEqual(['managed', ['managed-1']]);
   });
 
+  it('stands after the static ones, by its number and not by when it came up', async () => {
+    const site = new PoolUnderTest();
+    await site.with({});
+    for (const name of ['managed-10', 'managed-2', 'managed-1']) {
+      site.pool.managedUp({ name, address: { host: '127.0.0.1', port: (await server()).port } }, SETTINGS);
+    }
+    expect(site.pool.all().map(({ name }) => name)).toEqual(['b1', 'managed-1', 'managed-2', 'managed-10']);
+  });
+
   it('is not touched by the list of static ones', async () => {
     const { site, backend } = await managed();
     site.pool.setStatic([]);
