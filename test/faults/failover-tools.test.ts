@@ -144,6 +144,7 @@ describe('a CLI server that is killed', () => {
     const heard = new Recording(session);
     await session.send('[[tool:ask_user {"question":"Which colour?","choices":["red","blue"]}]]');
     await heard.until('user_input.requested');
+    while (asked < 1) await new Promise((resolve) => setTimeout(resolve, 10));
     for (let times = 1; times <= 2; times++) {
       await killServerOf(site, session);
       await site.skyport.logged((line) => line.event === 'turn_recovered' && line['epoch'] === times + 1);
