@@ -33,7 +33,7 @@ export function pick(
   const candidates: (Candidate & { readonly canary: boolean })[] = [];
   for (const backend of backends) {
     const { name, settings, health, tenancy } = backend;
-    if (isolated ? !serves(tenancy, ask.user, true) : tenancy.kind !== 'shared') continue;
+    if (!serves(tenancy, ask.user, isolated)) continue;
     candidates.push({
       name,
       weight: settings.weight,

@@ -187,7 +187,7 @@ export class Pool {
   async whenUp(ms: number, user?: string): Promise<Backend | undefined> {
     const deadline = performance.now() + ms;
     for (;;) {
-      const up = (user === undefined ? undefined : this.anyUp(user)) ?? this.anyUp();
+      const up = this.anyUp(user) ?? this.anyUp();
       const left = deadline - performance.now();
       if (up || left <= 0) return up;
       // It may be another Skyport that comes up.
@@ -252,10 +252,8 @@ export class Pool {
 
   /** @param run which process of that name; left out, the one that sessions go to */
   managedDown(name: string, reason: string, run?: number): void {
-    for (const backend of [this.backends.get(name), ...this.leaving]) {
-      if (backend?.name === name && (run === undefined || backend.run === run)) backend.setAddress(undefined, reason);
-      if (run === undefined) return;
-    }
+    if (run === undefined) this.backends.get(name)?.setAddress(undefined, reason);
+    else for (const backend of this.all()) if (backend.name === name && backend.run === run) backend.setAddress(undefined, reason);
   }
 
   /** It is one too many: the server may be stopped when `onRemoved` tells so. */

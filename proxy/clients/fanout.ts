@@ -36,7 +36,7 @@ export function fanOut(ask: Ask): Refusal | undefined {
   if (client.services.stored && answerStoredOfMany(ask, client.services.stored, owns)) return undefined;
   // A service's users may be anywhere; its answers are filtered like everybody's.
   const may = (backend: Backend): boolean => backend.up && (isService(client.principal!) || pool.serves(backend, client.user ?? ''));
-  const names = pool.all().filter((backend) => pool.get(backend.name) === backend && may(backend)).map(({ name }) => name);
+  const names = pool.names().filter((name) => may(pool.get(name)!));
   const plan = planFanout(spec, params, owns, (id) => directory.get(id)?.backend, names);
   gather(ask, plan).then(
     (results) => {

@@ -3,7 +3,7 @@
  * it does not run, and waits for it. Calls of one user that come meanwhile wait together.
  */
 import type { Pool } from '../backends/pool.js';
-import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
+import { refuse, type Refusal } from '../protocol/errors.js';
 import type { Ask } from './ask.js';
 
 /** What the fleet says to a user who wants his server. */
@@ -66,8 +66,7 @@ export class OwnServers {
       if (left <= 0) return refuse('SKYPORT_NO_BACKEND', 'Your CLI server did not become ready in time');
       await this.pool.nextUp(Math.min(left, LOOK_AGAIN));
     }
-    const own = this.pool.ownOf(user);
-    if (own) own.usedAt = Date.now();
+    this.used(user);
     return undefined;
   }
 }
@@ -89,7 +88,7 @@ export function waitsForServer(ask: Ask, user: string, go: () => Refusal | undef
   void tenants.ready(user).then((refusal) => {
     if (ask.done) return;
     const found = refusal ?? go();
-    if (found && isRefusal(found)) ask.refuse(found);
+    if (found) ask.refuse(found);
   });
   return true;
 }

@@ -3,15 +3,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../proxy/fleet/line.js';
-import { FleetRig, isRunning, tenants, until } from './fleet-rig.js';
+import { FleetRig, isRunning, startTenants, tenants, until } from './fleet-rig.js';
 
 let rig: FleetRig;
 afterEach(() => rig.close());
 
 function start(over: Parameters<typeof tenants>[0] = {}, more: ConstructorParameters<typeof FleetRig>[0] = {}): FleetRig {
-  rig = new FleetRig({ ...tenants(over), ...more });
-  rig.drainsAtOnce = true;
-  rig.start();
+  rig = startTenants(over, more);
   return rig;
 }
 

@@ -168,3 +168,11 @@ export async function ask(port: number, ...requests: { method: string; params: o
   await done.finally(() => socket.destroy());
   return requests.map((_, id) => answers.get(id)!);
 }
+
+/** A fleet of users' servers that runs; one that is to go is drained at once. */
+export function startTenants(over: Parameters<typeof tenants>[0], more: ConstructorParameters<typeof FleetRig>[0]): FleetRig {
+  const rig = new FleetRig({ ...tenants(over), ...more });
+  rig.drainsAtOnce = true;
+  rig.start();
+  return rig;
+}

@@ -2,15 +2,13 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ask, environmentOf, FleetRig, isRunning, LISTENING, tenants, until } from './fleet-rig.js';
+import { ask, environmentOf, FleetRig, isRunning, LISTENING, startTenants, tenants, until } from './fleet-rig.js';
 
 let rig: FleetRig;
 afterEach(() => rig.close());
 
 function start(over: Parameters<typeof tenants>[0] = {}, more: ConstructorParameters<typeof FleetRig>[0] = {}): FleetRig {
-  rig = new FleetRig({ ...tenants(over), ...more });
-  rig.drainsAtOnce = true;
-  rig.start();
+  rig = startTenants(over, more);
   return rig;
 }
 
