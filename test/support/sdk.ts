@@ -36,13 +36,23 @@ export interface Talker {
 export class Recording {
   readonly events: SessionEvent[] = [];
   private readonly watchers = new Set<() => void>();
+  private readonly resumes = new Set<string>();
 
   constructor(session: Pick<Talker, 'on'>) {
     session.on((event) => {
+      if (this.isRepeated(event)) return;
       this.events.push(event);
       for (const wake of this.watchers) wake();
       this.watchers.clear();
     });
+  }
+
+  /** To whoever resumes a session that is in use, runtime 1.0.85 may send the same `session.resume` twice, up to 100 ms apart. */
+  private isRepeated({ type, id }: SessionEvent): boolean {
+    if (type !== 'session.resume') return false;
+    const repeated = this.resumes.has(id);
+    this.resumes.add(id);
+    return repeated;
   }
 
   of<T extends SessionEvent['type']>(type: T): Extract<SessionEvent, { type: T }>[] {
