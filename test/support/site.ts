@@ -19,6 +19,8 @@ import { WireClient } from './wire-client.js';
 export interface SiteOptions {
   /** How many CLI servers stand behind; they are called cli-1, cli-2, … */
   readonly servers?: number;
+  /** COPILOT_HOME of each of them; left out, each has one of its own that is removed at the end. */
+  readonly homes?: readonly string[];
   /** How many more run that the configuration does not name. */
   readonly spare?: number;
   /** How many CLI servers Skyport runs itself; they are called managed-1, managed-2, … */
@@ -55,11 +57,11 @@ export class Site {
   ) {}
 
   /** @param scope stops all of it, and every client, when it closes */
-  static async start(scope: Scope, { servers = 0, spare = 0, managed = 0, tokens = USERS, config = {}, model: given }: SiteOptions): Promise<Site> {
+  static async start(scope: Scope, { servers = 0, homes, spare = 0, managed = 0, tokens = USERS, config = {}, model: given }: SiteOptions): Promise<Site> {
     const model = given ?? scope.own(await Model.start());
     // Ports that stay theirs while they are down.
     const ports = await freePorts(servers + spare);
-    const runtimes = await Promise.all(ports.map(async (port, index) => scope.own(await startRuntime({ port, token: `token-of-server-${index + 1}` }))));
+    const runtimes = await Promise.all(ports.map(async (port, index) => scope.own(await startRuntime({ port, home: homes?.[index], token: `token-of-server-${index + 1}` }))));
     const skyport = scope.own(await SkyportUnderTest.start((place) => {
       const work = path.join(place.directory, 'work');
       mkdirSync(work);
