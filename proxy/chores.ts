@@ -7,6 +7,7 @@ import type { Directory } from './sessions/directory.js';
 import { missed } from './sessions/missed.js';
 import { expireNeverUsed } from './sessions/never-used.js';
 import type { SessionFiles } from './store/session-files.js';
+import { slabs } from './wire/slab.js';
 
 /** Sessions that are deleted at one time when their `ttl` is over. */
 const EXPIRY_STEP = 20;
@@ -44,6 +45,7 @@ export function chores(house: Household): Job[] {
     { name: 'servers', every: 100, run: (now) => fleet.tick(now) },
     { name: 'linger', every: 250, run: (now) => releaseHeld(directory, now) },
     { name: 'missed', every: 1_000, run: (now) => missed.sweep(now) },
+    { name: 'slabs', every: 1_000, run: () => slabs.sweep() },
     { name: 'writers', every: 250, run: () => services.writers.tick(services.draining) },
     { name: 'turn limits', every: 250, run: () => services.admission.tick(services.draining) },
     { name: 'stalled turns', every: 500, run: () => watchdog.tick(performance.now()) },

@@ -9,6 +9,7 @@
  */
 import { endsOf, eventEnd, eventStart, idEnd, idStart } from '../wire/event.js';
 import type { Frame } from '../wire/frame.js';
+import { keepBytes } from '../wire/slab.js';
 import { Ghosts } from './ghosts.js';
 import type { StoredEvent } from './hidden-events.js';
 import { Sends } from './sends.js';
@@ -265,5 +266,7 @@ function lineOf(type: string, frame: Frame): Line | undefined {
 
 /** The bytes stay where they were read, unless they would keep a much larger buffer alive. */
 function textOf(buffer: Buffer, from: number, to: number): string | Buffer {
-  return (to - from) * 2 > buffer.buffer.byteLength ? buffer.subarray(from, to) : buffer.toString('utf8', from, to);
+  if ((to - from) * 2 <= buffer.buffer.byteLength) return buffer.toString('utf8', from, to);
+  keepBytes(buffer);
+  return buffer.subarray(from, to);
 }

@@ -1,10 +1,15 @@
 import type { Frame, WireFault } from './frame.js';
 import { HeaderReader } from './header.js';
+import { LARGE, slabs } from './slab.js';
 
 /** First allocation for a frame that is split over chunks, in bytes. */
 const FIRST_CARRY = 512;
 /** Largest frame of a trusted peer that is allocated before its bytes are there, in bytes. */
 const AT_ONCE = 64 * 1024 * 1024;
+/** Of a large frame, bytes that are read in place at one time. */
+const MOST_IN_PLACE = 256 * 1024;
+/** Fewer are not worth a read of their own. */
+const LEAST_IN_PLACE = 16 * 1024;
 
 export interface DecoderOptions {
   /** Largest body, in bytes. */
@@ -22,7 +27,8 @@ export interface DecoderOptions {
  * A frame that lies inside one chunk is handed out where it lies. One that does not is gathered in
  * a buffer of its own. For a trusted peer that has the frame's length from the start; otherwise it grows
  * with the bytes that have arrived (doubling, so a frame costs linear time however it is cut), and
- * a promised length costs nothing.
+ * a promised length costs nothing. A large frame of a trusted peer lies in a slab (slab.ts), and most of it
+ * can be read straight to its place (`place`).
  *
  *   chunk ──► no carry: header ► body complete? ──yes──► onFrame(chunk bytes)
  *                        │             └──no──► carry
@@ -95,6 +101,22 @@ export class FrameDecoder {
     return this.push(rest);
   }
 
+  /**
+   * Where the next bytes of the stream belong, if that is known: whoever reads them there calls `placed`
+   * instead of pushing them. Void after the next call of anything else.
+   */
+  get place(): Buffer | undefined {
+    const { carry, carried, need } = this;
+    if (carry === undefined || need < LARGE || need > carry.length || need - carried < LEAST_IN_PLACE) return undefined;
+    return carry.subarray(carried, Math.min(need, carried + MOST_IN_PLACE));
+  }
+
+  /** So many bytes have been read to `place`. */
+  placed(count: number): WireFault | undefined {
+    if (this.carry !== undefined) this.fill(count);
+    return this.fault;
+  }
+
   /** One frame at `at`, nothing carried. Returns where to go on. */
   private inChunk(chunk: Buffer, at: number): number {
     const { header } = this;
@@ -125,13 +147,18 @@ export class FrameDecoder {
     }
     const some = Math.min(chunk.length, at + this.need - this.carried);
     this.keep(chunk, at, some);
-    if (this.carried === this.need) {
-      const carry = this.carry!;
-      this.carry = undefined;
-      this.carried = 0;
-      this.emit(carry, this.header.canonical, this.body, this.need);
-    }
+    this.fill(0);
     return some;
+  }
+
+  /** The carried frame has `count` more bytes; gives it out if that is all of it. */
+  private fill(count: number): void {
+    this.carried += count;
+    if (this.carried !== this.need) return;
+    const carry = this.carry!;
+    this.carry = undefined;
+    this.carried = 0;
+    this.emit(carry, this.header.canonical, this.body, this.need);
   }
 
   /** Goes on with the header of the carried frame; sets `need` when it is complete. */
@@ -167,14 +194,20 @@ export class FrameDecoder {
     const size = this.carried + to - from;
     const room = this.carry === undefined ? 0 : this.carry.length;
     if (size > room) {
-      let grown = Math.max(size, room * 2, FIRST_CARRY);
-      if (this.need > 0) grown = this.need <= this.atOnce ? this.need : Math.min(grown, this.need);
-      const next = Buffer.allocUnsafe(grown);
+      const next = this.more(Math.max(size, room * 2, FIRST_CARRY));
       this.carry?.copy(next, 0, 0, this.carried);
       this.carry = next;
     }
     chunk.copy(this.carry!, this.carried, from, to);
     this.carried = size;
+  }
+
+  /** A buffer for the carried frame. @param grown bytes that it needs if nobody knows, or may be believed, how long the frame is */
+  private more(grown: number): Buffer {
+    const { need } = this;
+    if (need === 0) return Buffer.allocUnsafe(grown);
+    if (need > this.atOnce) return Buffer.allocUnsafe(Math.min(grown, need));
+    return need < LARGE ? Buffer.allocUnsafe(need) : slabs.lease(need);
   }
 
   private tooLarge(): void {

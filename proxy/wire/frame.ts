@@ -6,7 +6,9 @@
  *
  * A frame that a decoder gives out is one object used again and again: it is valid only during the
  * call. The bytes are not: whoever keeps `buffer` keeps them, they are never overwritten by the
- * decoder. Whoever rewrites them in place (`withId`) must do so before they are sent anywhere,
+ * decoder. The exception are large frames of servers, whose memory is used again once a transport has
+ * sent them: whoever keeps bytes of a frame by reference says so by `keepBytes` (slab.ts), during the call.
+ * Whoever rewrites them in place (`withId`) must do so before they are sent anywhere,
  * since transports send the very bytes and may still hold them by reference.
  */
 export interface Frame {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { sizeOf, type Piece } from './outbox.js';
+import { slabs } from './slab.js';
 
 /** Pieces up to this size are copied together. */
 const SMALL = 4 * 1024;
@@ -10,6 +11,8 @@ let block = Buffer.allocUnsafeSlow(BLOCK);
 /** Bytes of the block that sockets may still hold. */
 let filled = 0;
 
+type Written = (error?: Error | null) => void;
+
 /**
  * Gives a batch to a socket in one write: small pieces are copied next to each other, large ones go by reference.
  * One buffer costs Node and the kernel less than a vector of many. The copies lie in a block that is used again
@@ -18,7 +21,7 @@ let filled = 0;
  * @param written callback of the last byte
  * @returns bytes given to the socket
  */
-export function writeBatch(socket: Socket, batch: readonly Piece[], written: () => void): number {
+export function writeBatch(socket: Socket, batch: readonly Piece[], written: Written): number {
   const before = block;
   const start = filled;
   let bytes = 0;
@@ -28,7 +31,7 @@ export function writeBatch(socket: Socket, batch: readonly Piece[], written: () 
     if (waiting !== undefined) {
       if (bytes === 0) socket.cork();
       bytes += waiting.length;
-      socket.write(waiting);
+      socket.write(waiting, releases(socket, waiting));
     }
     waiting = buffer;
   };
@@ -56,10 +59,21 @@ export function writeBatch(socket: Socket, batch: readonly Piece[], written: () 
   if (waiting !== undefined) {
     const corked = bytes > 0;
     bytes += waiting.length;
-    socket.write(waiting, written);
+    socket.write(waiting, releases(socket, waiting, written));
     if (corked) socket.uncork();
   }
   // What a socket counts as waiting is what it may still read from.
   if (socket.writableLength === 0) filled = block === before ? start : 0;
   return bytes;
+}
+
+/** The callback of a write, which gives the slab back that the bytes lie in, if it is one. */
+function releases(socket: Socket, bytes: Buffer, written?: Written): Written | undefined {
+  const lease = slabs.leaseOf(bytes);
+  if (lease === undefined) return written;
+  return (error) => {
+    // Of a socket that was destroyed in between, Node says this without an error.
+    if (!error && !socket.destroyed) lease.left();
+    written?.(error);
+  };
 }

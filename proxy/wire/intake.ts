@@ -19,12 +19,24 @@ const shared = Buffer.allocUnsafeSlow(READ);
 export class Intake {
   /** @param bytes valid during the call only */
   sink: ((bytes: Buffer) => void) | undefined;
+  /** Where the next bytes are to be read to, if not just anywhere. */
+  place: (() => Buffer | undefined) | undefined;
+  /** Has so many bytes in the last `place`. */
+  placed: ((count: number) => void) | undefined;
 
   /** For `connect` of node:net. */
   readonly onread: OnReadOpts = {
-    buffer: shared,
-    callback: (count) => {
-      this.sink!(count === READ ? shared : shared.subarray(0, count));
+    buffer: () => this.place?.() ?? shared,
+    callback: (count, buffer) => {
+      try {
+        if (buffer !== shared) this.placed!(count);
+        else this.sink!(count === READ ? shared : shared.subarray(0, count));
+      } catch (error) {
+        // Node would not ask where the next bytes go, and read them over these.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
       return true;
     },
   };

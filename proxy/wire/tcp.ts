@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import { Connection, remoteOf } from './connection.js';
 import { FrameDecoder } from './decoder.js';
-import { headerOf, type Frame } from './frame.js';
+import { headerOf, type Frame, type WireFault } from './frame.js';
 import { writeBatch } from './gather.js';
 import type { Intake } from './intake.js';
 import type { Piece } from './outbox.js';
+import { LARGE, slabs } from './slab.js';
 import type { TransportEvents } from './transport.js';
 
 /** Idle time after which the kernel asks whether the peer is still there, in ms. */
@@ -95,6 +96,7 @@ export class TcpTransport extends Connection {
   }
 
   protected override queue(frame: Frame): void {
+    if (frame.end - frame.body > LARGE / 2) slabs.leaseOf(frame.buffer)?.take();
     if (frame.start >= 0) this.outbox.add(undefined, frame.buffer, frame.start, frame.end);
     else this.outbox.add(Buffer.from(headerOf(frame.end - frame.body), 'latin1'), frame.buffer, frame.body, frame.end);
   }
@@ -118,15 +120,25 @@ export class TcpTransport extends Connection {
 
   protected override attach(): void {
     const { intake } = this;
-    if (intake !== undefined) intake.sink = (bytes) => this.take(bytes, true);
-    else this.socket.on('data', (chunk: Buffer) => this.take(chunk, false));
+    if (intake === undefined) {
+      this.socket.on('data', (chunk: Buffer) => this.take(chunk, false));
+      return;
+    }
+    intake.sink = (bytes) => this.take(bytes, true);
+    intake.place = () => this.decoder.place;
+    intake.placed = (count) => {
+      if (!this.closed) this.came(count, this.decoder.placed(count));
+    };
   }
 
   /** @param shared true if the bytes will be overwritten after the call */
   private take(bytes: Buffer, shared: boolean): void {
-    if (this.closed) return;
-    this.bytesIn += bytes.length;
-    const fault = shared ? this.decoder.pushShared(bytes) : this.decoder.push(bytes);
+    if (!this.closed) this.came(bytes.length, shared ? this.decoder.pushShared(bytes) : this.decoder.push(bytes));
+  }
+
+  /** So many bytes were read, and have been decoded. */
+  private came(count: number, fault: WireFault | undefined): void {
+    this.bytesIn += count;
     if (fault !== undefined) this.faulted(fault);
     else this.events?.onChunk?.();
   }

@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws';
 import { Connection, remoteOf } from './connection.js';
 import type { Frame, WireFault } from './frame.js';
 import type { Piece } from './outbox.js';
+import { keepBytes } from './slab.js';
 
 const POLICY_VIOLATION = 1008;
 const MESSAGE_TOO_BIG = 1009;
@@ -56,6 +57,7 @@ export class WebSocketTransport extends Connection {
   }
 
   protected override queue(frame: Frame): void {
+    keepBytes(frame.buffer);
     this.outbox.add(undefined, frame.buffer, frame.body, frame.end);
   }
 

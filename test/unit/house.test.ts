@@ -97,7 +97,7 @@ const MAY_KNOW: { readonly [room: string]: readonly string[] } = {
   'proxy/settings.ts': ['config', 'proxy/backends', 'proxy/fleet', 'proxy/guard', 'proxy/identity', 'proxy/protocol', 'proxy/store'],
   'proxy/orders.ts': ['proxy/admin', 'proxy/channels.ts', 'proxy/clients', 'proxy/sessions'],
   'proxy/upkeep': ['config', 'proxy/admin', 'proxy/backends', 'proxy/channels.ts', 'proxy/clients', 'proxy/fleet', 'proxy/janitor.ts', 'proxy/report.ts'],
-  'proxy/chores.ts': ['proxy/channels.ts', 'proxy/clients', 'proxy/janitor.ts', 'proxy/orders.ts', 'proxy/sessions', 'proxy/store'],
+  'proxy/chores.ts': ['proxy/channels.ts', 'proxy/clients', 'proxy/janitor.ts', 'proxy/orders.ts', 'proxy/sessions', 'proxy/store', 'proxy/wire'],
   'proxy/managed.ts': ['config', 'proxy/backends', 'proxy/channels.ts', 'proxy/clients', 'proxy/fleet', 'proxy/sessions', 'proxy/settings.ts'],
   'proxy/stopping.ts': ['proxy/sessions'],
   'proxy/stores.ts': ['config', 'proxy/channels.ts', 'proxy/sessions', 'proxy/store'],

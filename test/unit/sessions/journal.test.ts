@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Journal } from '../../../proxy/sessions/journal.js';
 import { frameOf } from '../../../proxy/wire/frame.js';
+import { slabs } from '../../../proxy/wire/slab.js';
 
 let journal: Journal;
 
@@ -43,6 +44,19 @@ describe('what a server has told of and not stored', () => {
     for (const event of [user, long, begun]) see(event);
     expect(missing()).toEqual([user, long, begun].map(line));
     expect(missing([], [''])).toEqual([user, begun].map(line));
+  });
+
+  it('is missing to the byte also when it came in a slab, which nobody gets after it', () => {
+    const large: Given = { ...system, data: { content: 'é'.repeat(100_000) } };
+    const { buffer, start, body, end } = frameOf(`{"jsonrpc":"2.0","method":"session.event","params":{"sessionId":"s","event":${line(large)}}}`);
+    const slab = slabs.lease(end);
+    buffer.copy(slab);
+    const lease = slabs.leaseOf(slab)!;
+    lease.take();
+    journal.see(large.type, { buffer: slab, start, body, end });
+    lease.left();
+    expect(slabs.lease(end) === slab).toBe(false);
+    expect(missing()).toEqual([line(large)]);
   });
 
   it('is missing no more once it was appended', () => {

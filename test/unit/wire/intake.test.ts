@@ -60,7 +60,7 @@ describe('a transport with an intake', () => {
     expect(kept.map((frames) => frames.map(bodyOf))).toEqual(texts);
   });
 
-  it('puts a large frame into one buffer of its size', async () => {
+  it('puts a large frame into one buffer of about its size', async () => {
     const { transport, far } = await pair();
     const kept: Frame[] = [];
     const owner = new Owner();
@@ -70,7 +70,9 @@ describe('a transport with an intake', () => {
     far.write(framed('{}') + framed(text) + framed('[]'));
     await until(() => kept.length === 3);
     expect(kept.map(bodyOf)).toEqual(['{}', text, '[]']);
-    expect(kept[1]!.buffer.buffer.byteLength).toBe(kept[1]!.end);
+    const { byteLength } = kept[1]!.buffer.buffer;
+    expect(byteLength).toBeGreaterThanOrEqual(kept[1]!.end);
+    expect(byteLength).toBeLessThan(kept[1]!.end * 2);
   });
 
   it('reads nothing while it is paused', async () => {

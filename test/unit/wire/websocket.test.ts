@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { frameOf } from '../../../proxy/wire/frame.js';
+import { slabs } from '../../../proxy/wire/slab.js';
 import { SOFT_LIMIT } from '../../../proxy/wire/transport.js';
 import { WebSocketTransport } from '../../../proxy/wire/websocket.js';
 import { Owner, until } from './sockets.js';
@@ -64,6 +65,19 @@ async function stuff({ transport, far }: WebSocketPair, bytes: number): Promise<
 }
 
 describe('a WebSocket', () => {
+  it('has a large frame of a server to itself, whoever else sends it', async () => {
+    const { transport, far } = await webSocketPair();
+    const texts = received(far);
+    const slab = slabs.lease(300_000).fill('a');
+    const lease = slabs.leaseOf(slab)!;
+    lease.take();
+    transport.sendFrame({ buffer: slab, start: -1, body: 0, end: 300_000 });
+    lease.left();
+    expect(slabs.lease(300_000) === slab).toBe(false);
+    await until(() => texts.length === 1);
+    expect(texts[0] === `text ${'a'.repeat(300_000)}`).toBe(true);
+  });
+
   it('carries a message in a text message, both ways', async () => {
     const { transport, far, owner } = await webSocketPair();
     const texts = received(far);
