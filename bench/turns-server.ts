@@ -40,7 +40,7 @@ const PIECES = 8;
 const STEP_MS = 5;
 const LIFECYCLES = 4;
 
-/** On the wire and not said to be ephemeral, but stored once and not in each turn. */
+/** On the wire and not said to be ephemeral, but stored in the first turn only. */
 const NOT_SAID = 'system.message';
 
 const WORKSPACE = `id: x\n${'key: value\n'.repeat(27)}`;
@@ -51,6 +51,8 @@ const shape = process.argv[2] as Shape;
 const connections = new Set<Connection>();
 const sessions = new Map<string, Connection>();
 const running = new Set<Turn>();
+/** Sessions that have had a turn. */
+const prompted = new Set<string>();
 let provider: Connection | undefined;
 
 class Connection {
@@ -114,10 +116,13 @@ class Turn {
   private step = 0;
   private readonly connection: Connection;
   private readonly saved: Promise<unknown>[] = [];
+  private readonly isFirst: boolean;
   private lines = '';
 
   constructor(private readonly sessionId: string) {
     this.connection = sessions.get(sessionId)!;
+    this.isFirst = !prompted.has(sessionId);
+    prompted.add(sessionId);
   }
 
   /** @returns false when it is over */
@@ -149,7 +154,7 @@ class Turn {
       const data = `{"content":"${'x'.repeat(bytes)}"}`;
       const ephemeral = stored || type === NOT_SAID ? '' : '"ephemeral":true,';
       const event = `{"type":"${type}","data":${data},${ephemeral}"id":"${randomUUID()}","timestamp":"2026-01-01T00:00:00.000Z","parentId":"${this.sessionId}"}`;
-      if (stored) this.lines += `${event}\n`;
+      if (stored || (type === NOT_SAID && this.isFirst)) this.lines += `${event}\n`;
       return frame(`{"jsonrpc":"2.0","method":"session.event","params":{"sessionId":"${this.sessionId}","event":${event}}}`);
     });
     this.connection.write(Buffer.concat(frames));

@@ -1,14 +1,15 @@
 /**
  * What keeping the state of sessions costs a whole Skyport, and whether it keeps up:
  *
- *   npm run bench:turns -- [seconds of a round [late|first [turns a second]]]
+ *   npm run bench:turns -- [seconds of a round [late|first [turns a second [processes of each kind]]]]
  *
  *   this process ──10 connections──▶ Skyport, a process ──▶ a stand-in for a CLI server, a process
  *   paces turns, counts their ends                          (turns-server.ts: what a turn is)
  *
- * One Skyport has `sessions.state: skyport`, another one `server`; they are measured by turns, since other work
- * on the machine changes from minute to minute. CPU time is what the kernel's scheduler counts for the Skyport process,
- * all its threads, over a round; of many short rounds the median. `late`: from a send to the end of its turn, beyond what the stand-in takes by itself.
+ * Skyports with `sessions.state: skyport` and with `server` are measured by turns, since other work on the machine changes
+ * from minute to minute, and several of each kind, since what its compiler and garbage collector happen to do makes one
+ * process differ from the next. CPU time is what the kernel's scheduler counts for the Skyport process, all its threads, over
+ * a round; of many short rounds the median. Instructions (instructions.ts) are the mean of the rounds: a garbage collection falls into few of them. `late`: from a send to the end of its turn, beyond what the stand-in takes by itself.
  */
 import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -20,6 +21,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { frame, FrameReader } from '../test/support/framing.js';
 import { leadsGroup } from '../test/support/process-group.js';
+import { Instructions } from './instructions.js';
 import type { Shape } from './turns-server.js';
 
 const SECONDS = Number(process.argv[2] ?? 2);
@@ -83,6 +85,10 @@ class Site {
   get cpu(): number {
     const tasks = `/proc/${this.skyport.pid}/task`;
     return readdirSync(tasks).reduce((sum, task) => sum + Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]), 0) / 1e6;
+  }
+
+  get pid(): number {
+    return this.skyport.pid!;
   }
 
   get open(): number {
@@ -169,6 +175,8 @@ class BenchClient {
 interface Round {
   /** Milliseconds of CPU time a turn. */
   readonly cpu: number;
+  /** Millions a turn. */
+  readonly instructions: number;
   /** Turns finished a second, once the first ones could be. */
   readonly rate: number;
   readonly times: readonly number[];
@@ -178,6 +186,7 @@ interface Round {
 
 async function round(site: Site, rate: number): Promise<Round> {
   site.times = [];
+  const counting = await Instructions.of(site.pid);
   const [cpu, began] = [site.cpu, performance.now()];
   let begun = 0;
   let skipped = 0;
@@ -190,7 +199,8 @@ async function round(site: Site, rate: number): Promise<Round> {
   const seconds = (performance.now() - began - RAMP) / 1000;
   const finished = site.times.length - ramped;
   while (site.open > 0) await sleep(5);
-  return { cpu: (site.cpu - cpu) / site.times.length, rate: finished / seconds, times: site.times, skipped };
+  const [turns, used] = [site.times.length, site.cpu - cpu];
+  return { cpu: used / turns, instructions: (await counting.end()) / 1e6 / turns, rate: finished / seconds, times: site.times, skipped };
 }
 
 function child(process: ChildProcess): ChildProcess {
@@ -202,34 +212,38 @@ function quantile(values: readonly number[], q: number): number {
   return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) * q)]!;
 }
 
-async function compare(shape: Shape, rate: number): Promise<void> {
-  const start = (state: State): Promise<Site> => Site.start(state, shape, Math.max(rate * SESSIONS, FEWEST_SESSIONS));
-  const sites = { server: await start('server'), skyport: await start('skyport') };
+async function compare(shape: Shape, rate: number, processes: number): Promise<void> {
+  const sites: { readonly state: State; readonly site: Site }[] = [];
+  for (let i = 0; i < processes; i++) {
+    for (const state of STATES) sites.push({ state, site: await Site.start(state, shape, Math.max(rate * SESSIONS, FEWEST_SESSIONS)) });
+  }
   const rounds: Record<State, Round[]> = { server: [], skyport: [] };
-  for (const state of STATES) {
-    for (let turns = 0; turns < WARM_UP; turns += WARM_RATE * SECONDS) await round(sites[state], WARM_RATE);
-    await round(sites[state], rate);
+  for (const { site } of sites) {
+    for (let turns = 0; turns < WARM_UP; turns += WARM_RATE * SECONDS) await round(site, WARM_RATE);
+    await round(site, rate);
   }
   for (let i = 0; i < ROUNDS; i++) {
-    for (const state of i % 2 === 0 ? STATES : STATES.toReversed()) rounds[state].push(await round(sites[state], rate));
+    for (const { state, site } of i % 2 === 0 ? sites : sites.toReversed()) rounds[state].push(await round(site, rate));
   }
-  for (const state of STATES) await sites[state].stop();
+  for (const { site } of sites) await site.stop();
+  const instructions = (state: State): number => rounds[state].reduce((sum, one) => sum + one.instructions, 0) / rounds[state].length;
   const cpu = (state: State): number => quantile(rounds[state].map((one) => one.cpu), 0.5);
   for (const state of STATES) {
     const times = rounds[state].flatMap((one) => one.times);
     const skipped = rounds[state].reduce((sum, one) => sum + one.skipped, 0);
     console.log(
-      `${shape.padEnd(6)} ${String(rate).padStart(4)}/s  state ${state.padEnd(8)} ${cpu(state).toFixed(3)} ms CPU a turn   `
+      `${shape.padEnd(6)} ${String(rate).padStart(4)}/s  state ${state.padEnd(8)} ${cpu(state).toFixed(3)} ms CPU, ${instructions(state).toFixed(2)} M instructions a turn   `
       + `${quantile(rounds[state].map((one) => one.rate), 0.5).toFixed(1).padStart(6)} turns/s done, ${skipped} not begun   `
       + `a turn takes ${quantile(times, 0.5).toFixed(0)} ms, 99 % ${quantile(times, 0.99).toFixed(0)} ms`,
     );
   }
+  const part = (of: (state: State) => number): string => `${((1 - of('server') / of('skyport')) * 100).toFixed(1)} %`;
   const added = cpu('skyport') - cpu('server');
-  console.log(`${shape.padEnd(6)} ${String(rate).padStart(4)}/s  the state: ${added.toFixed(3)} ms a turn, ${((added / cpu('skyport')) * 100).toFixed(1)} % of Skyport's CPU`);
+  console.log(`${shape.padEnd(6)} ${String(rate).padStart(4)}/s  the state: ${added.toFixed(3)} ms a turn, ${part(cpu)} of Skyport's CPU, ${part(instructions)} of its instructions`);
 }
 
 const SHAPES: readonly Shape[] = ['late', 'first'];
-const [only, at] = process.argv.slice(3);
+const [only, at, processes = '2'] = process.argv.slice(3);
 for (const shape of SHAPES.filter((one) => only === undefined || one === only)) {
-  for (const rate of at === undefined ? [100, 500] : [Number(at)]) await compare(shape, rate);
+  for (const rate of at === undefined ? [100, 500] : [Number(at)]) await compare(shape, rate, Number(processes));
 }

@@ -138,6 +138,7 @@ export class Skyport implements AdminActions {
     }, files && new StateServer(files, this.directory, {
       strip: (sessionId, content) => this.directory.get(sessionId)?.journal?.ghosts.strip(content) ?? content,
       onAppend: (sessionId, _path, content) => this.directory.get(sessionId)?.journal?.stored(content),
+      onReplace: (sessionId) => this.directory.get(sessionId)?.journal?.replaced(),
     }), {
       isolated: (user) => this.isIsolated(user),
       canaryShare: () => this.config.fleet.canary?.share ?? 0,

@@ -25,11 +25,11 @@ export interface SessionFileSystem {
   /** Where in a session's file system the server shall keep its state. */
   readonly statePath: string;
   /**
-   * Answers a request, in the order of the calls; never rejects.
+   * Answers a request, in the order of the calls, at once where nothing has to be waited for; never throws or rejects.
    * @param shell reaches the server's own files
    * @returns an object with a `result` or an `error`
    */
-  answer(from: Served, method: string, params: unknown, shell: ServerShell): Promise<object>;
+  answer(from: Served, method: string, params: unknown, shell: ServerShell): object | Promise<object>;
 }
 
 /** Why a server cannot be used as it is now. `restart`: another process of it could. */
@@ -101,7 +101,9 @@ async function workingDirectoryOf(link: Link, timeout: number): Promise<string> 
 /** Has a request answered. @param frame not kept after the call */
 export function serve(link: Link, files: SessionFileSystem, from: Served, shell: ServerShell, frame: Frame, peeked: Peek): void {
   const idToken = frame.buffer.toString('utf8', peeked.idStart, peeked.idEnd);
-  void files.answer(from, peeked.method, paramsOf(frame), shell).then((reply) => link.reply(idToken, reply));
+  const reply = files.answer(from, peeked.method, paramsOf(frame), shell);
+  if (reply instanceof Promise) void reply.then((late: object) => link.reply(idToken, late));
+  else link.reply(idToken, reply);
 }
 
 /** What is no JSON has no params. */

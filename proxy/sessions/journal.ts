@@ -53,6 +53,11 @@ export class Journal {
   /** In order, by id. */
   private readonly unsaved = new Map<string, Line>();
   private bytes = 0;
+  /**
+   * The history has the main agent's system message. A server tells of it in each turn and stores it once: those that
+   * follow are never missing, and are the longest of what a turn would keep.
+   */
+  private prompted = false;
   /** Of this turn, by request id: a server stores that there was an answer, and what it was only with the result. */
   private readonly answers = new Map<string, Answered>();
   /** A client has asked for the end of the turn: nobody wants it completed. */
@@ -95,11 +100,22 @@ export class Journal {
   /** The server has appended this to the history. */
   stored(content: string): void {
     if (!this.dirty) return;
-    const seen = [...this.unsaved.values()];
-    const isStored = seen.map(({ id }) => content.includes(`"id":"${id}"`));
-    const last = isStored.lastIndexOf(true);
+    const stored = idsIn(content, this.unsaved);
+    let left = stored.size;
+    if (left === 0) return;
     // What is done at the same time comes in another order than it is stored; a repeated system message is not stored at all.
-    for (const [at, { id, type }] of seen.entries()) if (isStored[at] || (at < last && type === 'system.message')) this.drop(id);
+    for (const line of this.unsaved.values()) {
+      const { id, type } = line;
+      const isStored = stored.has(id);
+      if (isStored && isPrompt(line)) this.prompted = true;
+      if (isStored || type === 'system.message') this.drop(id);
+      if (isStored && --left === 0) break;
+    }
+  }
+
+  /** The history is another one than before, and may have no system message any more. */
+  replaced(): void {
+    this.prompted = false;
   }
 
   /**
@@ -147,6 +163,7 @@ export class Journal {
 
   /** A turn is over, of a session whose server another Skyport serves: what a whole turn ago was not stored is by now. */
   forgetOld(): void {
+    this.replaced();
     const seen = [...this.unsaved.keys()];
     for (const id of seen.slice(0, this.old === undefined ? 0 : seen.indexOf(this.old) + 1)) this.drop(id);
     this.old = seen.at(-1);
@@ -166,6 +183,7 @@ export class Journal {
   /** Nobody is attached any more. */
   clear(): void {
     this.saved();
+    this.replaced();
     this.idle();
     this.cut = false;
     this.sends.clear();
@@ -180,6 +198,7 @@ export class Journal {
   }
 
   private keep(line: Line): void {
+    if (this.prompted && isPrompt(line)) return;
     this.unsaved.set(line.id, line);
     this.bytes += line.text.length;
     for (const id of this.unsaved.keys()) {
@@ -193,6 +212,25 @@ export class Journal {
     this.unsaved.delete(id);
   }
 }
+
+/** Whether it is a system message of the main agent. */
+function isPrompt({ type, text }: Line): boolean {
+  return type === 'system.message' && !text.includes('"agentId":');
+}
+
+/** Which of these events some lines of a history tell of. */
+function idsIn(content: string, events: ReadonlyMap<string, Line>): Set<string> {
+  const found = new Set<string>();
+  for (let at = content.indexOf(ID); at >= 0; at = content.indexOf(ID, at)) {
+    at += ID.length;
+    const id = content.slice(at, content.indexOf('"', at));
+    if (events.has(id)) found.add(id);
+    if (found.size === events.size) break;
+  }
+  return found;
+}
+
+const ID = '"id":"';
 
 /** A line as it is read to be put into a history. */
 interface ReadLine {

@@ -12,10 +12,12 @@
  */
 import { parse } from 'yaml';
 import { channels } from '../channels.js';
-import { FileFault, type Lease, type SessionFiles } from '../store/session-files.js';
+import { FileFault, type DirectFiles, type Lease, type SessionFiles } from '../store/session-files.js';
+import { after, type Soon } from '../store/soon.js';
 import type { BackendIdentity, Leases } from './leases.js';
 import { Machine, type Shell } from './machine.js';
 import { leadsTo, placeOf, STATE_PATH } from './paths.js';
+import { EVENTS } from './reading.js';
 import { content, DONE, failed, names, stat, typed, type FsError, type Operation, type Reply } from './results.js';
 
 export interface StateEvents {
@@ -23,6 +25,8 @@ export interface StateEvents {
   strip?(sessionId: string, content: string): string;
   /** Content was added to a session's `/events.jsonl` and is stored. */
   onAppend?(sessionId: string, path: string, content: string): void;
+  /** A session's `/events.jsonl` was written anew, moved or removed. */
+  onReplace?(sessionId: string): void;
   /** A session's server could not do what it wanted: over quota, stale, or the store failed. */
   onFault?(sessionId: string, fault: StateFaultCode): void;
 }
@@ -55,92 +59,95 @@ export class StateServer {
   calls = 0;
   written = 0;
   private readonly told = new Set<string>();
+  private readonly files: DirectFiles;
 
   constructor(
-    private readonly files: SessionFiles,
+    files: SessionFiles,
     private readonly leases: Leases,
     private readonly events: StateEvents = {},
-  ) {}
+  ) {
+    this.files = files.direct ?? files;
+  }
 
   /**
-   * Carries a request out, or refuses it. Never rejects.
+   * Carries a request out, or refuses it. Never throws or rejects.
    * @param method `sessionFs.…`
    * @param params as they came; not trusted
    * @param shell of the server that asks, for files that are its own
    */
-  answer(from: BackendIdentity, method: string, params: unknown, shell: Shell): Promise<Reply> {
+  answer(from: BackendIdentity, method: string, params: unknown, shell: Shell): Soon<Reply> {
     this.calls++;
     const operation = method.slice(PREFIX.length);
     if (!method.startsWith(PREFIX) || !OPERATIONS.has(operation)) {
       // SQLite is not among the capabilities that Skyport claims (docs/decisions/0009).
-      return Promise.resolve({ error: { code: -32601, message: `${method} is not served by this session file system` } });
+      return { error: { code: -32601, message: `${method} is not served by this session file system` } };
     }
     const given = (typeof params === 'object' && params !== null ? params : {}) as Params;
     return this.run(from, operation as Operation, given, shell);
   }
 
-  private run(from: BackendIdentity, operation: Operation, params: Params, shell: Shell): Promise<Reply> {
+  private run(from: BackendIdentity, operation: Operation, params: Params, shell: Shell): Soon<Reply> {
     const { sessionId } = params;
-    if (typeof sessionId !== 'string') return Promise.resolve(failed(operation, unknown('sessionId is not a text')));
+    if (typeof sessionId !== 'string') return failed(operation, unknown('sessionId is not a text'));
     const lease = this.leases.leaseOf(sessionId, from);
     if (!lease) {
       this.tell(from, sessionId, 'not_bound', `#${from.incarnation}`);
-      return Promise.resolve(failed(operation, unknown(NOT_BOUND)));
+      return failed(operation, unknown(NOT_BOUND));
     }
-    let outcome: Promise<object | null>;
+    const refused = (error: unknown): Reply => failed(operation, this.errorOf(from, lease, error));
     try {
-      outcome = this.carryOut(lease, operation, params, shell);
+      const outcome = this.carryOut(lease, operation, params, shell);
+      return outcome instanceof Promise ? outcome.then(replyOf, refused) : replyOf(outcome);
     } catch (error) {
-      outcome = Promise.reject(error);
+      return refused(error);
     }
-    return outcome.then(
-      (result) => ({ result }),
-      (error: unknown) => failed(operation, this.errorOf(from, lease, error)),
-    );
   }
 
-  private carryOut(lease: Lease, operation: Operation, params: Params, shell: Shell): Promise<object | null> {
+  private carryOut(lease: Lease, operation: Operation, params: Params, shell: Shell): Soon<object | null> {
     const { files } = this;
     const { sessionId } = lease;
     if (operation === 'rename') return this.rename(lease, params, shell);
     const given = text(params.path, 'path');
     const path = placeOf(given);
+    if ((path === EVENTS && operation === 'writeFile') || ((path === EVENTS || path === '/') && operation === 'rm')) this.events.onReplace?.(sessionId);
     if (path === undefined) return this.outside(sessionId, operation, given, params, shell);
     switch (operation) {
       case 'readFile':
-        return files.readFile(sessionId, path).then(content);
+        return after(files.readFile(sessionId, path), content);
       case 'exists':
-        return files.exists(sessionId, path).then((exists) => ({ exists }));
+        return after(files.exists(sessionId, path), (exists) => ({ exists }));
       case 'stat':
-        return files.stat(sessionId, path).then(stat);
+        return after(files.stat(sessionId, path), stat);
       case 'readdir':
-        return files.readdir(sessionId, path).then(names);
+        return after(files.readdir(sessionId, path), names);
       case 'readdirWithTypes':
-        return files.readdir(sessionId, path).then(typed);
+        return after(files.readdir(sessionId, path), typed);
       case 'writeFile':
-        return files.writeFile(lease, path, this.taken(params)).then(() => DONE);
+        return after(files.writeFile(lease, path, this.taken(params)), done);
       case 'appendFile':
         return this.append(lease, path, this.taken(params));
       case 'mkdir':
-        return files.mkdir(lease, path, params.recursive === true).then(() => DONE);
+        return after(files.mkdir(lease, path, params.recursive === true), done);
       case 'rm':
-        return files.rm(lease, path, { recursive: params.recursive === true, force: params.force === true }).then(() => DONE);
+        return after(files.rm(lease, path, { recursive: params.recursive === true, force: params.force === true }), done);
     }
   }
 
-  private append(lease: Lease, path: string, given: string): Promise<null> {
-    const added = path === '/events.jsonl' ? (this.events.strip?.(lease.sessionId, given) ?? given) : given;
-    if (added === '' && given !== '') return Promise.resolve(DONE);
-    return this.files.appendFile(lease, path, added).then(() => {
-      if (path === '/events.jsonl') this.events.onAppend?.(lease.sessionId, path, added);
+  private append(lease: Lease, path: string, given: string): Soon<null> {
+    if (path !== EVENTS) return after(this.files.appendFile(lease, path, given), done);
+    const added = this.events.strip?.(lease.sessionId, given) ?? given;
+    if (added === '' && given !== '') return DONE;
+    return after(this.files.appendFile(lease, path, added), () => {
+      this.events.onAppend?.(lease.sessionId, path, added);
       return DONE;
     });
   }
 
-  private rename(lease: Lease, params: Params, shell: Shell): Promise<null> {
+  private rename(lease: Lease, params: Params, shell: Shell): Soon<null> {
     const [from, to] = [text(params.src, 'src'), text(params.dest, 'dest')];
     const [src, dest] = [placeOf(from), placeOf(to)];
-    if (src !== undefined && dest !== undefined) return this.files.rename(lease, src, dest).then(() => DONE);
+    if (src === EVENTS || dest === EVENTS) this.events.onReplace?.(lease.sessionId);
+    if (src !== undefined && dest !== undefined) return after(this.files.rename(lease, src, dest), done);
     if (src !== undefined || dest !== undefined) throw new FileFault('EINVAL', 'a file cannot be renamed into or out of the session\'s state');
     return new Machine(shell, lease.sessionId).rename(from, to).then(() => DONE);
   }
@@ -219,6 +226,14 @@ export class StateServer {
     channels.stateFault.publish({ sessionId, backend: from.name, code, detail, first });
     this.events.onFault?.(sessionId, code);
   }
+}
+
+function done(): null {
+  return DONE;
+}
+
+function replyOf(result: object | null): Reply {
+  return { result };
 }
 
 const NOT_BOUND = 'the session is not bound to this server: its files are another one\'s, or nobody\'s';

@@ -2,6 +2,8 @@
  * Calls of one session take effect in the order they were made. One that finds nothing before it is
  * carried out at once, before the method that makes it returns; others wait.
  */
+import { promised, type Soon } from './soon.js';
+
 export class CallOrder {
   private readonly last = new Map<string, Promise<void>>();
 
@@ -10,15 +12,18 @@ export class CallOrder {
   }
 
   /** @param call is not called before all earlier ones of these sessions have ended, well or badly */
-  run<T>(sessionIds: readonly string[], call: () => T | Promise<T>): Promise<T> {
-    const before = sessionIds.map((id) => this.last.get(id)).filter((end) => end !== undefined);
-    if (before.length > 0) return this.hold(sessionIds, Promise.all(before).then(call));
-    try {
-      const result = call();
-      return result instanceof Promise ? this.hold(sessionIds, result) : Promise.resolve(result);
-    } catch (error) {
-      return Promise.reject(error as Error);
+  run<T>(sessionIds: readonly string[], call: () => Soon<T>): Promise<T> {
+    return promised(() => this.soon(sessionIds, call));
+  }
+
+  /** As `run`; when nothing had to be waited for it gives the result itself, or throws. */
+  soon<T>(sessionIds: readonly string[], call: () => Soon<T>): Soon<T> {
+    if (this.last.size > 0) {
+      const before = sessionIds.map((id) => this.last.get(id)).filter((end) => end !== undefined);
+      if (before.length > 0) return this.hold(sessionIds, Promise.all(before).then(call));
     }
+    const result = call();
+    return result instanceof Promise ? this.hold(sessionIds, result) : result;
   }
 
   /** Resolves when nothing is under way any more. */

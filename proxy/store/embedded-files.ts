@@ -9,10 +9,11 @@ import { faultOf } from './disk-fault.js';
 import { CallOrder } from './call-order.js';
 import { OpenHistories } from './open-histories.js';
 import { bytesOf, Usage, type Counted } from './quota.js';
-import { FileFault, type FileEntry, type FileStat, type Lease, type Quotas, type SessionFiles } from './session-files.js';
+import { FileFault, type DirectFiles, type FileEntry, type FileStat, type Lease, type Quotas, type SessionFiles } from './session-files.js';
 import { readLease, replaceLease, storeLease } from './session-lease.js';
 import { remove, SessionPlaces } from './session-places.js';
 import { SessionTree, type Change } from './session-tree.js';
+import { promised, type Soon } from './soon.js';
 import { directoryName, treePath } from './tree-path.js';
 
 /** Sessions whose lease is kept in memory; others are opened again when they are asked for. */
@@ -64,43 +65,56 @@ export class EmbeddedFiles implements SessionFiles {
     return this.inOrder([sessionId], 'fence', () => this.fenceNow(sessionId, epoch, owner));
   }
 
+  /** Each is carried out within the call, unless something of the same session is under way or a lot has to be read. */
+  readonly direct: DirectFiles = {
+    readFile: (sessionId, path) => this.read(sessionId, path, 'read', (tree, at) => tree.read(at)),
+    exists: (sessionId, path) => this.soon(sessionId, `look for ${path}`, () => {
+      const at = treePath(path);
+      return this.find(sessionId)?.tree.has(at) ?? false;
+    }),
+    stat: (sessionId, path) => this.read(sessionId, path, 'stat', (tree, at) => tree.stat(at)),
+    readdir: (sessionId, path) => this.read(sessionId, path, 'list', (tree, at) => tree.list(at)),
+    writeFile: (lease, path, content) => this.change(lease, `write ${path}`, (tree) => tree.write(treePath(path), content)),
+    appendFile: (lease, path, content) => this.change(lease, `append to ${path}`, (tree) => tree.append(treePath(path), content)),
+    mkdir: (lease, path, recursive) => this.change(lease, `make ${path}`, (tree) => tree.makeDirectory(treePath(path), recursive)),
+    rm: (lease, path, how) => this.change(lease, `remove ${path}`, (tree) => tree.remove(treePath(path), how)),
+    rename: (lease, src, dest) => this.change(lease, `rename ${src} to ${dest}`, (tree) => tree.rename(treePath(src), treePath(dest))),
+  };
+
   readFile(sessionId: string, path: string): Promise<string> {
-    return this.read(sessionId, path, 'read', (session, at) => session.tree.read(at));
+    return promised(() => this.direct.readFile(sessionId, path));
   }
 
   exists(sessionId: string, path: string): Promise<boolean> {
-    return this.inOrder([sessionId], `look for ${path}`, () => {
-      const at = treePath(path);
-      return this.find(sessionId)?.tree.has(at) ?? false;
-    });
+    return promised(() => this.direct.exists(sessionId, path));
   }
 
   stat(sessionId: string, path: string): Promise<FileStat> {
-    return this.read(sessionId, path, 'stat', (session, at) => session.tree.stat(at));
+    return promised(() => this.direct.stat(sessionId, path));
   }
 
   readdir(sessionId: string, path: string): Promise<FileEntry[]> {
-    return this.read(sessionId, path, 'list', (session, at) => session.tree.list(at));
+    return promised(() => this.direct.readdir(sessionId, path));
   }
 
   writeFile(lease: Lease, path: string, content: string): Promise<void> {
-    return this.change(lease, `write ${path}`, (tree) => tree.write(treePath(path), content));
+    return promised(() => this.direct.writeFile(lease, path, content));
   }
 
   appendFile(lease: Lease, path: string, content: string): Promise<void> {
-    return this.change(lease, `append to ${path}`, (tree) => tree.append(treePath(path), content));
+    return promised(() => this.direct.appendFile(lease, path, content));
   }
 
   mkdir(lease: Lease, path: string, recursive: boolean): Promise<void> {
-    return this.change(lease, `make ${path}`, (tree) => tree.makeDirectory(treePath(path), recursive));
+    return promised(() => this.direct.mkdir(lease, path, recursive));
   }
 
   rm(lease: Lease, path: string, how: { readonly recursive: boolean; readonly force: boolean }): Promise<void> {
-    return this.change(lease, `remove ${path}`, (tree) => tree.remove(treePath(path), how));
+    return promised(() => this.direct.rm(lease, path, how));
   }
 
   rename(lease: Lease, src: string, dest: string): Promise<void> {
-    return this.change(lease, `rename ${src} to ${dest}`, (tree) => tree.rename(treePath(src), treePath(dest)));
+    return promised(() => this.direct.rename(lease, src, dest));
   }
 
   size(sessionId: string): Promise<number> {
@@ -143,19 +157,19 @@ export class EmbeddedFiles implements SessionFiles {
     this.histories.close();
   }
 
-  private read<T>(sessionId: string, path: string, verb: string, look: (session: OpenSession, at: string) => T | Promise<T>): Promise<T> {
+  private read<T>(sessionId: string, path: string, verb: string, look: (tree: SessionTree, at: string) => Soon<T>): Soon<T> {
     const what = `${verb} ${path}`;
-    return this.inOrder([sessionId], what, () => {
+    return this.soon(sessionId, what, () => {
       const at = treePath(path);
       const session = this.find(sessionId);
       if (!session) throw new FileFault('ENOENT', `${what}: there is no such session`);
-      return look(session, at);
+      return look(session.tree, at);
     });
   }
 
   /** A change under a lease: looked at, held against the quotas, made and counted, nothing of it twice. */
-  private change(lease: Lease, what: string, plan: (tree: SessionTree) => Change): Promise<void> {
-    return this.inOrder([lease.sessionId], what, () => {
+  private change(lease: Lease, what: string, plan: (tree: SessionTree) => Change): Soon<void> {
+    return this.soon(lease.sessionId, what, () => {
       const session = this.find(lease.sessionId);
       if (!session || outdated(session, lease)) throw stale();
       const change = plan(session.tree);
@@ -164,7 +178,7 @@ export class EmbeddedFiles implements SessionFiles {
     });
   }
 
-  private make(session: OpenSession, change: Change): void | Promise<void> {
+  private make(session: OpenSession, change: Change): Soon<void> {
     this.usage.admit(session, change.growth);
     const tidying = change.make();
     this.usage.add(session, change.growth);
@@ -255,11 +269,24 @@ export class EmbeddedFiles implements SessionFiles {
     return new SessionTree(directory, this.histories).count();
   }
 
-  private inOrder<T>(sessionIds: readonly string[], what: string, call: () => T | Promise<T>): Promise<T> {
-    if (this.closed) return Promise.reject(new FileFault('EIO', `${what}: the store is closed`));
-    return this.order.run(sessionIds, call).catch((error: unknown) => {
+  private inOrder<T>(sessionIds: readonly string[], what: string, call: () => Soon<T>): Promise<T> {
+    return promised(() => this.soonOf(sessionIds, what, call));
+  }
+
+  private soon<T>(sessionId: string, what: string, call: () => Soon<T>): Soon<T> {
+    return this.soonOf([sessionId], what, call);
+  }
+
+  /** @throws FileFault at once, for what was carried out at once */
+  private soonOf<T>(sessionIds: readonly string[], what: string, call: () => Soon<T>): Soon<T> {
+    if (this.closed) throw new FileFault('EIO', `${what}: the store is closed`);
+    let result: Soon<T>;
+    try {
+      result = this.order.soon(sessionIds, call);
+    } catch (error) {
       throw faultOf(error, what);
-    });
+    }
+    return result instanceof Promise ? result.catch((error: unknown) => Promise.reject(faultOf(error, what))) : result;
   }
 }
 

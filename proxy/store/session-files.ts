@@ -8,6 +8,7 @@
  * Writes carry the epoch of the lease they are made under. `fence` ends every older lease: a write
  * that was not yet carried out when `fence` resolves is refused, also one made by another process.
  */
+import type { Soon } from './soon.js';
 
 /** Why a call on a file failed. */
 export type FileFaultCode =
@@ -56,8 +57,27 @@ export interface Quotas {
   readonly user: number | undefined;
 }
 
+/**
+ * The calls of a server on its session's files. One that had nothing to wait for gives its result itself, or throws
+ * the FileFault; it has taken effect then.
+ */
+export interface DirectFiles {
+  readFile(sessionId: string, path: string): Soon<string>;
+  exists(sessionId: string, path: string): Soon<boolean>;
+  stat(sessionId: string, path: string): Soon<FileStat>;
+  readdir(sessionId: string, path: string): Soon<FileEntry[]>;
+  writeFile(lease: Lease, path: string, content: string): Soon<void>;
+  appendFile(lease: Lease, path: string, content: string): Soon<void>;
+  mkdir(lease: Lease, path: string, recursive: boolean): Soon<void>;
+  rm(lease: Lease, path: string, how: { readonly recursive: boolean; readonly force: boolean }): Soon<void>;
+  rename(lease: Lease, src: string, dest: string): Soon<void>;
+}
+
 /** Every method may reject with a FileFault. */
 export interface SessionFiles {
+  /** The same calls, in one order with these, of a store that carries most of them out at once. */
+  readonly direct?: DirectFiles;
+
   /**
    * Makes `epoch` the lowest that may write; never lowers it. Resolves when that outlives a crash.
    * @param owner whose quota the session counts against

@@ -102,6 +102,14 @@ describe('a backend whose sessions\' state Skyport keeps', () => {
     ]);
   });
 
+  it('sends the answer that is there at once under the id of its request', async () => {
+    const files: SessionFileSystem = { statePath: '/state', answer: (_from, _method, params) => ({ result: { params } }) };
+    const { fake } = await serve(scope, {}, {}, files);
+    const request = fake.askOn(1, 'sessionFs.readFile', { sessionId: 's1', path: '/state/a' });
+    await until(() => fake.answers.length === 1);
+    expect(JSON.parse(fake.answers[0]!.text)).toEqual({ jsonrpc: '2.0', id: request.id, result: { params: { sessionId: 's1', path: '/state/a' } } });
+  });
+
   it('has them answered on the control link only', async () => {
     const files = new Files();
     const { backend, fake } = await serve(scope, {}, {}, files);

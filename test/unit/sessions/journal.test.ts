@@ -67,6 +67,18 @@ describe('what a server has told of and not stored', () => {
     expect(journal.dirty).toBe(false);
   });
 
+  it('is missing no more when it was appended among others, in another order', () => {
+    for (const event of [user, system, begun]) see(event);
+    journal.stored(`${JSON.stringify({ type: 'model.note', data: { id: 'e0', note: '"id":"' }, id: 'n1' })}\n${line(begun)}\n${line(user)}\n{"id":"`);
+    expect(journal.dirty).toBe(false);
+  });
+
+  it('stays where an append only names it elsewhere', () => {
+    see(user);
+    journal.stored(`${JSON.stringify({ type: 'model.note', data: {}, id: 'n1', parentId: user.id })}\n`);
+    expect(missing()).toEqual([line(user)]);
+  });
+
   it('is left out where the history has it', () => {
     see(user);
     see(begun);
@@ -115,6 +127,27 @@ describe('what a server has told of and not stored', () => {
     for (const event of [user, system, begun]) see(event);
     journal.stored(`${line(user)}\n${line(begun)}\n`);
     expect(journal.dirty).toBe(false);
+  });
+
+  it('is no system message once the history has one of the main agent, unless it was replaced', () => {
+    for (const event of [user, system]) see(event);
+    journal.stored(`${line(user)}\n${line(system)}\n`);
+    see({ ...system, id: 'e4' });
+    expect(journal.dirty).toBe(false);
+    const other: Given = { ...system, id: 'e5', agentId: 'sub' };
+    see(other);
+    expect(missing()).toEqual([line(other)]);
+    journal.replaced();
+    see({ ...system, id: 'e6' });
+    expect(missing()).toEqual([line(other), line({ ...system, id: 'e6' })]);
+  });
+
+  it('is the system message of the main agent where only one of a sub-agent was stored', () => {
+    const other: Given = { ...system, id: 'e5', agentId: 'sub' };
+    see(other);
+    journal.stored(`${line(other)}\n`);
+    see(system);
+    expect(missing()).toEqual([line(system)]);
   });
 
   it('is written anew where a server spells it otherwise', () => {

@@ -125,6 +125,26 @@ describe('a file of a session', () => {
   });
 });
 
+describe('a history', () => {
+  it('that is written anew, moved or removed is told of, and no other file', async () => {
+    let replaced = 0;
+    const rig = await Rig.ready({ onReplace: (sessionId) => (replaced += sessionId === 's1' ? 1 : 0) });
+    const counts: number[] = [];
+    const ask = async (call: string, params: object): Promise<void> => {
+      await rig.ask(call, params);
+      counts.push(replaced);
+    };
+    await ask('appendFile', { path: '/state/events.jsonl', content: 'x\n' });
+    await ask('writeFile', { path: '/state/events.jsonl.tmp', content: 'y\n' });
+    await ask('rename', { src: '/state/events.jsonl.tmp', dest: '/state/events.jsonl' });
+    await ask('writeFile', { path: '/state/./events.jsonl', content: 'z\n' });
+    await ask('rename', { src: '/state/events.jsonl', dest: '/state/old' });
+    await ask('rm', { path: '/state/events.jsonl', force: true });
+    await ask('rm', { path: '/state', recursive: true });
+    expect(counts).toEqual([0, 0, 1, 2, 3, 4, 5]);
+  });
+});
+
 describe('what lies outside of the session\'s state', () => {
   const EVERY_CALL: readonly [string, object][] = [
     ['readFile', {}], ['exists', {}], ['stat', {}], ['readdir', {}], ['readdirWithTypes', {}], ['writeFile', { content: 'x' }],
@@ -266,6 +286,17 @@ describe('the calls of a session', () => {
     expect(seen).toEqual([
       'append /events.jsonl 1', 'write /a 1', 'append /events.jsonl 2', 'write /a 2', 'append /events.jsonl 3', 'write /a 3',
     ]);
+  });
+
+  it('are answered at once where the store has carried them out, also those that fail', async () => {
+    const appended: string[] = [];
+    const rig = await Rig.ready({ onAppend: (_sessionId, _file, content) => appended.push(content) });
+    const answer = (call: string, params: object): unknown => rig.state.answer(SERVER, `sessionFs.${call}`, { sessionId: 's1', ...params }, rig);
+    expect(answer('appendFile', { path: '/state/events.jsonl', content: 'one\n' })).toEqual({ result: null });
+    expect(appended).toEqual(['one\n']);
+    expect(answer('readFile', { path: '/state/events.jsonl' })).toEqual({ result: { content: 'one\n' } });
+    expect(answer('appendFile', { path: '/state/events.jsonl', content: 1 })).toMatchObject({ result: { code: 'UNKNOWN' } });
+    expect(answer('readFile', { path: '/state/no' })).toMatchObject({ result: { content: '', error: { code: 'ENOENT' } } });
   });
 
   it('take effect in the order they came', async () => {

@@ -23,6 +23,22 @@ describe('calls of one session', () => {
     expect(done).toEqual(['first', 'second']);
   });
 
+  it('give their result or fault itself when nothing had to be waited for, and a promise else', async () => {
+    const order = new CallOrder();
+    expect(order.soon(['s'], () => 'done')).toBe('done');
+    expect(() => order.soon(['s'], () => {
+      throw new Error('no');
+    })).toThrow('no');
+    const slow = held();
+    const done: string[] = [];
+    void order.soon(['s'], () => slow.promise.then(() => done.push('slow')));
+    const late = order.soon(['s'], () => done.push('late'));
+    expect([late instanceof Promise, done]).toEqual([true, []]);
+    slow.release();
+    await late;
+    expect(done).toEqual(['slow', 'late']);
+  });
+
   it('wait for one that takes its time, and follow in order', async () => {
     const order = new CallOrder();
     const done: number[] = [];

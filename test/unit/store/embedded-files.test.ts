@@ -132,6 +132,35 @@ describe('a file', () => {
   });
 });
 
+describe('a direct call', () => {
+  it('has taken effect on the disk when it returns, and gives its result itself', async () => {
+    const lease = await fenced();
+    expect(files.direct.appendFile(lease, '/events.jsonl', 'one\n')).toBeUndefined();
+    expect(readFileSync(path.join(placeOf('s1'), 'files', 'events.jsonl'), 'utf8')).toBe('one\n');
+    expect(files.direct.readFile('s1', '/events.jsonl')).toBe('one\n');
+    expect(files.direct.exists('s1', '/no')).toBe(false);
+  });
+
+  it('throws its fault, that of an older lease among them', async () => {
+    const lease = await fenced();
+    await files.fence('s1', 2, 'alice');
+    expect(() => files.direct.appendFile(lease, '/events.jsonl', 'x')).toThrow(expect.objectContaining({ code: 'ESTALE' }));
+    expect(() => files.direct.readFile('s1', '/no')).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+    await files.close();
+    expect(() => files.direct.readFile('s1', '/no')).toThrow(expect.objectContaining({ code: 'EIO' }));
+  });
+
+  it('waits for what is under way of its session, and is refused by a fence before it', async () => {
+    const lease = await fenced();
+    const fence = files.fence('s1', 2, 'alice');
+    const late = files.direct.appendFile(lease, '/events.jsonl', 'x');
+    expect(late).toBeInstanceOf(Promise);
+    expect(await codeOf(Promise.resolve(late))).toBe('ESTALE');
+    await fence;
+    expect(await files.exists('s1', '/events.jsonl')).toBe(false);
+  });
+});
+
 describe('looking', () => {
   it('tells files from directories', async () => {
     const lease = await fenced();
