@@ -5,12 +5,10 @@
  *                ├──▶ target ──▶ backend (the stand-in, or a real runtime with a stand-in model)
  *   probe ───────┘
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RedisServer } from '../test/support/redis.js';
 import { startRuntime, type Runtime } from '../test/support/runtime.js';
+import { directoryOfTheRun, remove, removedAtTheEnd } from './ending.js';
 import { runName, type OpenOrder } from './load/crowd.js';
 import { Worker } from './load/orders.js';
 import type { StreamOrder, StreamReport } from './load/streams.js';
@@ -56,6 +54,7 @@ export class Bed {
     const { onRedis = 0 } = options;
     try {
       if (onRedis > 0) bed.redis = await RedisServer.start();
+      if (bed.redis) removedAtTheEnd(bed.redis.directory);
       await bed.build(options, bed.redis?.url);
       for (let i = 1; i < onRedis; i++) {
         const twin = new Bed(rival);
@@ -140,18 +139,19 @@ export class Bed {
     await (this.running as Running | undefined)?.stop();
     await this.redis?.stop();
     await this.runtime?.kill9();
-    if (this.runtime) rmSync(this.runtime.home, { recursive: true, force: true });
-    if (this.directory) rmSync(this.directory, { recursive: true, force: true });
+    if (this.runtime) remove(this.runtime.home);
+    if (this.directory) remove(this.directory);
   }
 
   private async build({ backend, maxConnections, users }: BedOptions, redis: string | undefined): Promise<void> {
-    this.directory = mkdtempSync(path.join(tmpdir(), 'skyport-bench-'));
+    this.directory = directoryOfTheRun();
     this.workers.clients = Worker.start(CROWD);
     let port: number;
     if (backend === 'runtime') {
       this.workers.model = Worker.start(here('./load/model-process.js'));
       this.modelUrl = await this.workers.model.order('start');
       this.runtime = await startRuntime();
+      removedAtTheEnd(this.runtime.home);
       port = this.runtime.port;
     } else {
       this.workers.backend = Worker.start(here('./load/backend-process.js'));

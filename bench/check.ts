@@ -1,17 +1,20 @@
 /**
  * `npm run bench:check`: a short run of what the goals compare. Fails when a ratio is worse by a third than
- * check.json has it, or a target is wrong. With `--record` it writes what it finds there.
+ * check.json has it, or a target is wrong. With `--record` it writes there what it finds, unless a target is wrong;
+ * what it could not measure stays as it was.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { endWithParent } from './ending.js';
 import { GOALS, reached } from './report/goals.js';
 import { RIVALS } from './rivals/all.js';
-import { run, type Row } from './runner.js';
+import { nameOf, run, type Row } from './runner.js';
 import { SCENARIOS } from './scenarios/all.js';
 
 const FILE = 'bench/check.json';
 const WORSE = 4 / 3;
 const PLAN = { rounds: 3, shorter: 0.5, again: 2, patience: 20 };
 
+endWithParent();
 const needed = new Map<string, Set<string>>();
 for (const { of, against } of GOALS) {
   for (const term of against ? [of, against] : [of]) {
@@ -33,23 +36,34 @@ for (const scenario of SCENARIOS) {
   rows.push(...await run(small, RIVALS.filter(({ name }) => targets.has(name) && !absent.has(name)), PLAN, (line) => console.log(line)));
 }
 
-const found = Object.fromEntries(reached(rows).flatMap(({ goal, figure }) => (figure ? [[goal.name, Number(figure.median.toPrecision(3))]] : [])));
-if (process.argv.includes('--record')) {
-  writeFileSync(FILE, `${JSON.stringify(found, undefined, 2)}\n`);
-  console.log(`written to ${FILE}`);
-} else process.exitCode = compare(JSON.parse(readFileSync(FILE, 'utf8')) as Record<string, number>);
-
+const recorded = JSON.parse(readFileSync(FILE, 'utf8')) as Record<string, number>;
 const wrong = rows.filter(({ failed, rounds }) => failed !== undefined || rounds.some((round) => round.wrong.length > 0));
 for (const { scenario, target, failed, rounds } of wrong) console.error(`WRONG: ${scenario} ${target}: ${failed ?? rounds.flatMap((round) => round.wrong).join(', ')}`);
+const disturbed = rows.filter((row) => row.rounds.length > 0 && row.rounds.every((round) => round.disturbed)).map(nameOf);
+if (disturbed.length > 0) console.log(`others used the machine during every round of ${disturbed.join(', ')}: these ratios say little`);
+if (!process.argv.includes('--record')) process.exitCode = compare();
+else if (wrong.length === 0) {
+  const found = reached(rows).flatMap(({ goal, figure }) => (figure ? [[goal.name, Number(figure.median.toPrecision(3))] as const] : []));
+  const all = new Map([...Object.entries(recorded), ...found]);
+  // In the order of the goals.
+  const ordered = GOALS.flatMap(({ name }) => (all.has(name) ? [[name, all.get(name)] as const] : []));
+  writeFileSync(FILE, `${JSON.stringify(Object.fromEntries(ordered), undefined, 2)}\n`);
+  console.log(`written to ${FILE}`);
+}
 if (wrong.length > 0) process.exitCode = 1;
 
 /** @returns the exit code */
-function compare(recorded: Record<string, number>): number {
+function compare(): number {
   let code = 0;
-  for (const { goal, figure, rounds } of reached(rows)) {
+  for (const { goal, figure, rounds, needs = [], because } of reached(rows)) {
     const before = recorded[goal.name];
-    if (!figure || before === undefined) {
-      console.log(`${goal.name}: not compared${absent.size > 0 ? ` (${[...absent].map(([name, reason]) => `${name}: ${reason}`).join('; ')})` : ''}`);
+    if (!figure) {
+      const why = needs.length > 0 ? `needs ${needs.map((name) => `${name}${absent.has(name) ? `, ${absent.get(name)}` : ''}`).join('; ')}` : because;
+      console.log(`${goal.name}: not measured${why === undefined ? '' : ` (${why})`}`);
+      continue;
+    }
+    if (before === undefined) {
+      console.log(`${goal.name}: ${figure.median.toPrecision(3)} of ${rounds} rounds, goal ${goal.most}; nothing is recorded to compare it with (--record)`);
       continue;
     }
     const worse = figure.median > before * WORSE;

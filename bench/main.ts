@@ -1,6 +1,7 @@
 /** `npm run bench`: measures, writes results.json, results.md and plots, and fails when a target was wrong. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { endWithParent } from './ending.js';
 import { machineFacts } from './machine.js';
 import { readOptions, USAGE, type Options } from './options.js';
 import { reached } from './report/goals.js';
@@ -10,6 +11,7 @@ import { RIVALS } from './rivals/all.js';
 import { nameOf, run, type Row } from './runner.js';
 import { SCENARIOS } from './scenarios/all.js';
 
+endWithParent();
 let options: Options;
 try {
   options = readOptions(process.argv.slice(2));

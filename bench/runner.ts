@@ -74,8 +74,13 @@ export async function run(scenario: Scenario, rivals: readonly Rival[], plan: Pl
 
 /** The figures that count: of undisturbed rounds, when those are at least half of all. */
 export function counting(row: Row): readonly MeasuredRound[] {
-  const calmRounds = row.rounds.filter(({ disturbed }) => !disturbed);
-  return calmRounds.length * 2 >= row.rounds.length ? calmRounds : row.rounds;
+  return calmest(row.rounds);
+}
+
+/** Those that were not disturbed, when they are at least half of all; otherwise all. */
+export function calmest<T extends { readonly disturbed: boolean }>(rounds: readonly T[]): readonly T[] {
+  const calmOnes = rounds.filter(({ disturbed }) => !disturbed);
+  return calmOnes.length * 2 >= rounds.length ? calmOnes : rounds;
 }
 
 /** Waits until next to nothing runs, as long as there is patience left. */

@@ -1,5 +1,5 @@
 /** The goals, each a ratio within one round, and what was reached: the median of the rounds. */
-import { counting, type Row } from '../runner.js';
+import { calmest, type Row } from '../runner.js';
 import { figureOf, type Figure } from './figures.js';
 
 export interface Goal {
@@ -28,6 +28,9 @@ export interface Reached {
   readonly figure: Figure | undefined;
   readonly rounds: number;
   readonly met: boolean | undefined;
+  /** Targets that it needs and that were not measured, while Skyport was; or why there is no figure though all were. */
+  readonly needs?: readonly string[];
+  readonly because?: string;
 }
 
 function between(scenario: string, figure: string, target: string, against: string): Pick<Goal, 'of' | 'against'> {
@@ -60,26 +63,44 @@ export function reached(rows: readonly Row[], goals: readonly Goal[] = GOALS): R
   return goals.map((goal) => {
     const above = valuesOf(rows, goal.of);
     const below = goal.against && valuesOf(rows, goal.against);
-    const ratios = [...above].flatMap(([round, value]) => {
-      if (!below) return [value];
+    const compared = [...above].flatMap(([round, { value, disturbed }]) => {
+      if (!below) return [{ value, disturbed }];
       const other = below.get(round);
-      return other === undefined || other <= 0 ? [] : [value / other];
+      return other === undefined ? [] : [{ value: other.value > 0 ? value / other.value : undefined, disturbed: disturbed || other.disturbed }];
     });
+    const ratios = calmest(compared.flatMap(({ value, disturbed }) => (value === undefined ? [] : [{ value, disturbed }]))).map(({ value }) => value);
     const figure = figureOf(ratios);
-    return { goal, figure, rounds: ratios.length, met: figure && figure.median <= goal.most };
+    const because = !figure && compared.length > 0 && goal.against?.beyond !== undefined
+      ? `${goal.against.target} was not slower than ${goal.against.beyond} in any round` : undefined;
+    return { goal, figure, rounds: ratios.length, met: figure && figure.median <= goal.most, needs: missing(rows, goal), because };
   });
 }
 
+interface Value {
+  readonly value: number;
+  /** The round was, for one of those that it is made of. */
+  readonly disturbed: boolean;
+}
+
+function rowOf(rows: readonly Row[], { scenario, target, size }: Omit<Term, 'figure'>): Row | undefined {
+  return rows.find((row) => row.scenario === scenario && row.target === target && (size === undefined || row.size === size) && row.rounds.length > 0);
+}
+
 /** By the number of the round. */
-function valuesOf(rows: readonly Row[], { scenario, target, figure, size, beyond }: Term): Map<number, number> {
-  const row = rows.find((one) => one.scenario === scenario && one.target === target && (size === undefined || one.size === size));
-  if (!row) return new Map();
-  const less = beyond === undefined ? undefined : valuesOf(rows, { scenario, target: beyond, figure, ...(size !== undefined && { size }) });
-  return new Map(counting(row).flatMap(({ number, figures }) => {
+function valuesOf(rows: readonly Row[], { scenario, target, figure, size, beyond }: Term): Map<number, Value> {
+  const less = beyond === undefined ? undefined : valuesOf(rows, { scenario, target: beyond, figure, size });
+  return new Map((rowOf(rows, { scenario, target, size })?.rounds ?? []).flatMap(({ number, figures, disturbed }) => {
     const value = figures[figure];
     if (value === undefined) return [];
-    if (!less) return [[number, value] as const];
+    if (!less) return [[number, { value, disturbed }] as const];
     const base = less.get(number);
-    return base === undefined ? [] : [[number, value - base] as const];
+    return base === undefined ? [] : [[number, { value: value - base.value, disturbed: disturbed || base.disturbed }] as const];
   }));
+}
+
+/** What else has to be in the run for this goal; nothing if its scenario is not. */
+function missing(rows: readonly Row[], { of, against }: Goal): string[] {
+  if (!rowOf(rows, of)) return [];
+  const terms = [of, ...(against ? [against] : [])].flatMap((term) => [term, ...(term.beyond === undefined ? [] : [{ ...term, target: term.beyond }])]);
+  return [...new Set(terms.filter((term) => !rowOf(rows, term)).map(({ target, size }) => (size === undefined ? target : `${target} at ${size.toLocaleString('en')}`)))];
 }

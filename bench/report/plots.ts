@@ -132,7 +132,7 @@ function scaling(scenario: string, rows: readonly Row[]): Plot[] {
 }
 
 function frame(title: string, axis: string): echarts.EChartsCoreOption {
-  const [head, ...more] = title.split(': ');
+  const [head, ...more] = title.replaceAll('`', '').split(': ');
   const rest = more.join(': ');
   return {
     animation: false, backgroundColor: '#fff',

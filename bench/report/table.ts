@@ -37,13 +37,14 @@ export function markdown(results: Results, plots: readonly { readonly scenario: 
 }
 
 function goalTable(goals: readonly Reached[]): string[] {
-  const measured = goals.filter((goal) => goal.figure);
-  if (measured.length === 0) return [];
-  const lines = measured.map(({ goal, figure: reachedFigure, met, rounds }) => {
-    const { median, min, max } = reachedFigure!;
+  const lines = goals.flatMap(({ goal, figure: reachedFigure, met, rounds, needs = [], because }) => {
     const unit = goal.unit === '×' ? '×' : ` ${goal.unit}`;
+    const why = needs.length > 0 ? `needs ${needs.join(', ')}` : because;
+    if (!reachedFigure) return why === undefined ? [] : [`| ${goal.what} | ≤ ${goal.most}${unit} | ${why} | 0 | |`];
+    const { median, min, max } = reachedFigure;
     return `| ${goal.what} | ≤ ${goal.most}${unit} | ${written(median)}${unit} (${written(min)}–${written(max)}) | ${rounds} | ${met ? 'met' : '**missed**'} |`;
   });
+  if (lines.length === 0) return [];
   return ['## Goals', '', '| scenario | goal | figure | rounds | |', '|---|---|---|---|---|', ...lines, ''];
 }
 

@@ -11,17 +11,19 @@ import { channels } from '../channels.js';
 import { errorReply, refuse, type ErrorName, type Refusal } from '../protocol/errors.js';
 import { isPeer, type Principal } from '../identity/principal.js';
 import type { Access } from '../protocol/access.js';
-import { clear, type Attachment, type Residue, type ServerRequest, type SessionClient } from '../sessions/attachment.js';
+import type { Attachment, Residue, ServerRequest, SessionClient } from '../sessions/attachment.js';
 import type { Session } from '../sessions/session.js';
 import { frameOf, isWireFault, type Frame, type WireFault } from '../wire/frame.js';
 import { peek } from '../wire/peek.js';
 import { withId } from '../wire/rewrite.js';
 import { scan, type Scan } from '../wire/scan.js';
-import type { CloseCause, Transport } from '../wire/transport.js';
+import type { CloseCause, Transport, TransportEvents } from '../wire/transport.js';
 import { askIdOf, type Ask, type AskId } from './ask.js';
 import { Handshake } from './handshake.js';
+import { Leftovers } from './leftovers.js';
 import { passAnswer } from './questions.js';
 import { dispatch } from './requests.js';
+import { ServerRequests } from './server-requests.js';
 import type { Services } from './services.js';
 import type { Behalf } from './peers.js';
 import { accessOf, review } from './sharing.js';
@@ -39,9 +41,12 @@ export const HANDSHAKE_FRAME = 65_536;
 const PEER_FRAME = 536_870_912;
 const PEER_SHARE = 8;
 
+/** Of most clients, which are idle: what a client keeps is made when there is something to put in. */
+const NONE: ReadonlyMap<string, never> = new Map<string, never>();
+
 let lastId = 0;
 
-export class Client implements SessionClient {
+export class Client implements SessionClient, TransportEvents {
   readonly id = ++lastId;
   principal: Principal | undefined;
   profile: Profile = PLAIN;
@@ -50,17 +55,15 @@ export class Client implements SessionClient {
   closed = false;
   /** Told to leave: takes no new requests, stays until its turns and answers are through. */
   leaving = false;
-  readonly attachments = new Map<string, Attachment>();
+  private attached: Map<string, Attachment> | undefined;
   /** By session: for whom another Skyport attaches. */
-  readonly behalf = new Map<string, Behalf>();
-  private readonly asks = new Map<AskId, Ask>();
-  /** Made when there is something to put in, as most clients of many are idle. */
+  behalf: Map<string, Behalf> | undefined;
+  private asks: Map<AskId, Ask> | undefined;
   private homes: Map<Backend, Link> | undefined;
-  private serverRequests: Map<number, ServerRequest> | undefined;
-  private residues: readonly Residue[] = [];
-  private readonly handshake: Handshake;
+  private serverRequests: ServerRequests | undefined;
+  private leftovers: Leftovers | undefined;
+  private handshake: Handshake | undefined;
   private readonly openedAt = Date.now();
-  private nextServerRequest = 1;
   private heldBytes = 0;
   private requests = 0;
   private events = 0;
@@ -70,18 +73,17 @@ export class Client implements SessionClient {
     readonly transport: Transport,
     readonly services: Services,
     readonly listener: string,
-    listenerUser: string | undefined,
+    private readonly listenerUser: string | undefined,
     principal?: Principal,
   ) {
-    this.handshake = new Handshake(this, listenerUser);
     channels.clientOpened.publish({ clientId: this.id, remote: transport.remote, listener, transport: transport.kind });
     services.roster.add(this);
     if (principal) this.authenticated(principal, PLAIN);
-    transport.listen({
-      onFrame: (frame) => this.onFrame(frame),
-      onFault: (fault) => this.onFault(fault),
-      onClose: (cause) => this.onClose(cause),
-    });
+    transport.listen(this);
+  }
+
+  get attachments(): ReadonlyMap<string, Attachment> {
+    return this.attached ?? NONE;
   }
 
   get user(): string | undefined {
@@ -90,7 +92,7 @@ export class Client implements SessionClient {
 
   /** Who it is on this session, for others to read. */
   userOn(id: string): string | undefined {
-    return this.isPeer ? this.behalf.get(id)?.user : this.user;
+    return this.isPeer ? this.behalf?.get(id)?.user : this.user;
   }
 
   /** It is another Skyport, which speaks for clients of its own. */
@@ -105,7 +107,7 @@ export class Client implements SessionClient {
 
   /** Nothing of this client is under way: neither an answer nor a turn. */
   get idle(): boolean {
-    if (this.asks.size > 0) return false;
+    if (this.asks?.size) return false;
     for (const attachment of this.attachments.values()) if (attachment.session.turn.open) return false;
     return true;
   }
@@ -159,26 +161,22 @@ export class Client implements SessionClient {
 
   /** The access to a session may have changed: what it does not allow any more ends. */
   review(session: Session): void {
-    if (this.principal) review(this, session, this.asks.values());
+    if (this.principal) review(this, session, this.asks?.values() ?? []);
   }
 
   /** The ids of the sessions that it calls. */
   sessionsAsked(): Set<string> {
-    return new Set([...this.asks.values()].flatMap(({ scan: { sessionId } }) => sessionId ?? []));
+    return new Set([...this.asks?.values() ?? []].flatMap(({ scan: { sessionId } }) => sessionId ?? []));
   }
 
   /** A session is taken off its server, or has another `holder`: what it has been asked for there is answered by nobody any more. */
   displaced(session: Session, holder = true): void {
-    for (const ask of [...this.asks.values()]) if (ask.scan.sessionId === session.id) ask.displaced(holder);
+    for (const ask of [...this.asks?.values() ?? []]) if (ask.scan.sessionId === session.id) ask.displaced(holder);
   }
 
   /** The requests of a server that wait for this client's answer on an attachment; they are not its any more. */
   takeRequests(attachment: Attachment): ServerRequest[] {
-    const taken: ServerRequest[] = [];
-    for (const [id, request] of this.serverRequests ?? []) {
-      if (request.attachment === attachment && this.serverRequests?.delete(id)) taken.push(request);
-    }
-    return taken;
+    return this.serverRequests?.takeOf(attachment) ?? [];
   }
 
   /** The link of this client's unattached calls on a backend; lifecycle events come by it, in order with its answers. */
@@ -193,9 +191,18 @@ export class Client implements SessionClient {
     if (!this.home(backend)) (this.homes ??= new Map()).set(backend, link);
   }
 
+  isAttached(attachment: Attachment): void {
+    (this.attached ??= new Map()).set(attachment.session.id, attachment);
+  }
+
+  detached(sessionId: string): void {
+    this.attached?.delete(sessionId);
+  }
+
   /** Takes a request in, unless the client has too many under way. */
   begin(ask: Ask): Refusal | undefined {
     this.requests++;
+    this.asks ??= new Map();
     if (this.asks.has(ask.id)) return refuse('SKYPORT_DUPLICATE_ID');
     if (this.asks.size >= this.services.limits.requests_per_client && !this.isPeer) return refuse('SKYPORT_TOO_MANY_REQUESTS');
     this.asks.set(ask.id, ask);
@@ -203,7 +210,7 @@ export class Client implements SessionClient {
   }
 
   answered(ask: Ask): void {
-    if (this.asks.get(ask.id) === ask) this.asks.delete(ask.id);
+    if (this.asks?.get(ask.id) === ask) this.asks.delete(ask.id);
     if (this.leaving && this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
   }
 
@@ -246,31 +253,25 @@ export class Client implements SessionClient {
       request.link.refuseRequest(request.idToken, refuse('SKYPORT_READ_ONLY'));
       return;
     }
-    const id = this.nextServerRequest++;
-    (this.serverRequests ??= new Map()).set(id, request);
+    const id = (this.serverRequests ??= new ServerRequests()).add(request);
     const frame = frameOf(request.body);
     const { idStart, idEnd } = peek(frame.buffer, frame.body, frame.end);
     this.deliver(withId(frame, idStart, idEnd, String(id)));
   }
 
   dropped(attachment: Attachment): void {
-    if (this.attachments.get(attachment.session.id) === attachment) this.attachments.delete(attachment.session.id);
-    this.behalf.delete(attachment.session.id);
+    if (this.attachments.get(attachment.session.id) === attachment) this.detached(attachment.session.id);
+    this.behalf?.delete(attachment.session.id);
     if (this.leaving && this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
   }
 
   leaves(residue: Residue): void {
-    // Most sessions are unloaded long before a client of many goes; nothing is left of those.
-    this.residues = [...this.residues.filter(({ session, link }) => session.residues.has(link)), residue];
+    (this.leftovers ??= new Leftovers()).add(residue);
   }
 
   /** What it has left of the session on a link that can be taken; no longer counted as left. */
   reclaim(session: Session): Residue | undefined {
-    const found = this.residues.find((one) => {
-      return one.session === session && session.residues.has(one.link) && (one.link as Link).vacant(session.id);
-    });
-    if (found) this.residues = this.residues.filter((one) => one !== found);
-    return found;
+    return this.leftovers?.reclaim(session);
   }
 
   /** Disconnects with a reason that the client can read, after what it has been sent so far. */
@@ -291,13 +292,13 @@ export class Client implements SessionClient {
     return true;
   }
 
-  private onFrame(frame: Frame): void {
+  onFrame(frame: Frame): void {
     if (this.closed) return;
     const scanned = scan(frame.buffer, frame.body, frame.end);
     if (isWireFault(scanned)) {
       this.onMalformed(scanned);
     } else if (!this.principal) {
-      this.handshake.onMessage(frame, scanned);
+      this.inHandshake(frame, scanned);
     } else {
       this.onMessage(frame, scanned);
     }
@@ -307,7 +308,7 @@ export class Client implements SessionClient {
   onMessage(frame: Frame, scanned: Scan): void {
     switch (scanned.kind) {
       case 'request':
-        if (scanned.method === 'connect') this.handshake.onMessage(frame, scanned);
+        if (scanned.method === 'connect') this.inHandshake(frame, scanned);
         else dispatch(this, frame, scanned);
         break;
       case 'response':
@@ -319,19 +320,26 @@ export class Client implements SessionClient {
     }
   }
 
+  private inHandshake(frame: Frame, scanned: Scan): void {
+    (this.handshake ??= new Handshake(this, this.listenerUser)).onMessage(frame, scanned);
+  }
+
+  /** The handshake is over and remembers nothing that counts: another `connect` begins anew. */
+  introduced(): void {
+    this.handshake = undefined;
+  }
+
   private onResponse(frame: Frame, scanned: Scan): void {
     const id = Number(frame.buffer.toString('latin1', scanned.idStart, scanned.idEnd));
-    const request = this.serverRequests?.get(id);
-    if (!request) return;
-    this.serverRequests?.delete(id);
-    passAnswer(request, frame, scanned);
+    const request = this.serverRequests?.take(id);
+    if (request) passAnswer(request, frame, scanned);
   }
 
   /** A request that still waits in Skyport can be cancelled; one that was passed on cannot. */
   private onCancel(frame: Frame, scanned: Scan): void {
     if (scanned.paramsStart < 0) return;
     const params = JSON.parse(frame.buffer.toString('utf8', scanned.paramsStart, scanned.paramsEnd)) as { id?: unknown } | null;
-    const ask = this.asks.get(askIdOf(params?.id));
+    const ask = this.asks?.get(askIdOf(params?.id));
     if (ask && !ask.sent) ask.refuse(refuse('SKYPORT_REQUEST_CANCELLED'));
   }
 
@@ -343,7 +351,7 @@ export class Client implements SessionClient {
   }
 
   /** A frame whose end cannot be found: the connection is of no more use. */
-  private onFault(fault: WireFault): void {
+  onFault(fault: WireFault): void {
     const name = this.refuseFrame(fault);
     this.leave(name, fault.message);
     this.onClose({ reason: name, fault });
@@ -355,13 +363,13 @@ export class Client implements SessionClient {
     return name;
   }
 
-  private onClose(cause: CloseCause): void {
+  onClose(cause: CloseCause): void {
     if (this.closed) return;
     this.closed = true;
     // `ws` closes by itself on some, before anybody can be told.
     const reason = cause.reason === 'fault' && cause.fault ? this.refuseFrame(cause.fault) : cause.reason;
     this.services.roster.remove(this);
-    for (const ask of [...this.asks.values()]) ask.abandon();
+    for (const ask of [...this.asks?.values() ?? []]) ask.abandon();
     this.letGo();
     channels.clientClosed.publish({
       clientId: this.id,
@@ -377,23 +385,9 @@ export class Client implements SessionClient {
 
   private letGo(): void {
     const now = Date.now();
-    const open = new Map<Attachment, ServerRequest[]>();
-    for (const request of this.serverRequests?.values() ?? []) {
-      if (this.attachments.get(request.attachment.session.id) !== request.attachment) {
-        request.link.refuseRequest(request.idToken, refuse('SKYPORT_CLIENT_GONE'));
-        continue;
-      }
-      const list = open.get(request.attachment);
-      if (list) list.push(request);
-      else open.set(request.attachment, [request]);
-    }
-    this.serverRequests = undefined;
-    for (const attachment of [...this.attachments.values()]) {
-      attachment.vanished(now, this.services.linger, open.get(attachment) ?? []);
-    }
-    for (const residue of this.residues) void clear(residue);
-    this.residues = [];
-    this.attachments.clear();
-    this.homes = undefined;
+    this.serverRequests?.refuseOthers(this.attachments);
+    for (const attachment of [...this.attachments.values()]) attachment.vanished(now, this.services.linger, this.takeRequests(attachment));
+    this.leftovers?.clear();
+    this.serverRequests = this.leftovers = this.attached = this.homes = undefined;
   }
 }

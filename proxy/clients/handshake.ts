@@ -73,6 +73,8 @@ export class Handshake {
           if (this.client.principal) this.client.onMessage(frame, scanned);
           else this.onMessage(frame, scanned);
         }
+        // Failures count for the whole connection.
+        if (!this.busy && this.client.principal && this.attempts.failures === 0) this.client.introduced();
       });
   }
 

@@ -237,10 +237,10 @@ async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
   const held = session.attachments.find((a) => a.state === 'held' && a.link?.open && isSamePerson(a, who, access));
   if (held) {
     held.adopt(client, who.key);
-    client.attachments.set(session.id, held);
+    client.isAttached(held);
     own?.gone();
     const giveBack = (): void => {
-      client.attachments.delete(session.id);
+      client.detached(session.id);
       held.holdOn();
     };
     return { kind: 'held', attachment: held, link: held.link as Link, giveBack };
@@ -256,7 +256,7 @@ async function takePlace(ask: Ask, session: Session): Promise<Place | Refusal> {
   if (residue) take(residue.link as Link);
   const link = residue ? (residue.link as Link) : await newLink(ask, session, take);
   if (isRefusal(link)) return link;
-  if (!client.closed) client.attachments.set(session.id, attachment);
+  if (!client.closed) client.isAttached(attachment);
   own?.gone();
   const giveBack = (): void => {
     attachment.gone();

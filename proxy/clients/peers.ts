@@ -81,7 +81,7 @@ export function takeBehalf(ask: Ask, sessionId: string): void {
   const { [ON_BEHALF]: given, ...params } = ask.params();
   const { user, key, access } = (given ?? {}) as Partial<Record<keyof Behalf, unknown>>;
   if (typeof user === 'string' && typeof key === 'string' && (access === 'reader' || access === 'writer' || access === 'owner')) {
-    ask.client.behalf.set(sessionId, { user, key, access });
+    (ask.client.behalf ??= new Map()).set(sessionId, { user, key, access });
   }
   rewrite(ask, params);
 }

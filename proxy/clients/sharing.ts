@@ -32,7 +32,7 @@ export function accessOf(principal: Principal, session: Session, { sharing }: Pi
 export function standingOf(client: Client, session: Session): { readonly who: Principal; readonly access: Access } | undefined {
   const access = client.access(session);
   if (!access) return undefined;
-  const behalf = client.isPeer ? client.behalf.get(session.id) : undefined;
+  const behalf = client.isPeer ? client.behalf?.get(session.id) : undefined;
   if (!behalf) return { who: client.principal!, access };
   return { who: { ...client.principal!, user: behalf.user, key: behalf.key }, access: behalf.access };
 }
@@ -139,7 +139,7 @@ export function review(client: Client, session: Session, asks: Iterable<Ask>): v
 function cutOff(client: Client, attachment: Attachment): void {
   const { session } = attachment;
   for (const text of accessEndedEvents(session.id)) client.deliverText(text);
-  client.attachments.delete(session.id);
+  client.detached(session.id);
   attachment.vanished(Date.now(), 0, client.takeRequests(attachment));
   channels.sessionDetached.publish({
     sessionId: session.id, owner: session.owner, backend: session.backend, epoch: session.epoch, clientId: client.id, reason: 'access ended',

@@ -21,6 +21,12 @@ export interface DecoderOptions {
   onFrame(frame: Frame): void;
 }
 
+/** What frames are handed out in: one object for all decoders, as it is valid during the call only. */
+const given: Frame = { buffer: Buffer.alloc(0), start: -1, body: 0, end: 0 };
+
+/** Reads the headers that lie in one chunk, for all decoders: one is over before the next begins. */
+let free = new HeaderReader(0);
+
 /**
  * Bytes of a stream become frames (PROTOCOL.md, "Framing").
  *
@@ -41,9 +47,8 @@ export class FrameDecoder {
   maxFrame: number;
   private readonly maxHeader: number;
   private readonly atOnce: number;
-  private readonly header: HeaderReader;
-  private readonly onFrame: (frame: Frame) => void;
-  private readonly frame: Frame = { buffer: Buffer.alloc(0), start: -1, body: 0, end: 0 };
+  /** Made when a frame is split for the first time, as most clients' never are. */
+  private header: HeaderReader | undefined;
   private fault: WireFault | undefined;
   private stopped = false;
 
@@ -54,12 +59,13 @@ export class FrameDecoder {
   private need = 0;
   private body = 0;
 
-  constructor(options: DecoderOptions) {
+  /** @param sink told of frames; left out: the options' own function is */
+  constructor(options: Omit<DecoderOptions, 'onFrame'>, sink: Pick<DecoderOptions, 'onFrame'>);
+  constructor(options: DecoderOptions);
+  constructor(options: Omit<DecoderOptions, 'onFrame'>, private readonly sink: Pick<DecoderOptions, 'onFrame'> = options as DecoderOptions) {
     this.maxFrame = options.maxFrame;
     this.maxHeader = options.maxHeader ?? 8192;
     this.atOnce = options.trusted === true ? AT_ONCE : 0;
-    this.header = new HeaderReader(this.maxHeader);
-    this.onFrame = options.onFrame;
   }
 
   /** Bytes of the incomplete frame that is held. The memory held is at most twice as much, unless the peer is trusted. */
@@ -119,15 +125,21 @@ export class FrameDecoder {
 
   /** One frame at `at`, nothing carried. Returns where to go on. */
   private inChunk(chunk: Buffer, at: number): number {
-    const { header } = this;
+    const header = this.header ?? free;
+    header.maxHeader = this.maxHeader;
     const end = chunk.length;
     const body = header.begin(chunk, at, end);
     const last = body + header.length;
+    // What it knows is needed beyond this chunk, or it is of no more use.
+    if ((body < 0 || last > end) && this.header === undefined) {
+      this.header = header;
+      free = new HeaderReader(0);
+    }
     if (header.fault !== undefined) this.fail(header.fault);
     else if (body < 0) {
       this.need = 0;
       this.keep(chunk, at, end);
-    } else if (header.length > this.maxFrame) this.tooLarge();
+    } else if (header.length > this.maxFrame) this.tooLarge(header);
     else if (last > end) {
       this.need = last - at;
       this.body = body - at;
@@ -158,18 +170,18 @@ export class FrameDecoder {
     const carry = this.carry!;
     this.carry = undefined;
     this.carried = 0;
-    this.emit(carry, this.header.canonical, this.body, this.need);
+    this.emit(carry, this.header!.canonical, this.body, this.need);
   }
 
   /** Goes on with the header of the carried frame; sets `need` when it is complete. */
   private headerInCarry(chunk: Buffer, at: number): number {
-    const { header } = this;
+    const header = this.header!;
     const before = this.carried;
     const some = Math.min(chunk.length, at + this.maxHeader - before);
     this.keep(chunk, at, some);
     const body = header.resume(this.carry!, 0, this.carried);
     if (header.fault !== undefined) this.fail(header.fault);
-    else if (body >= 0 && header.length > this.maxFrame) this.tooLarge();
+    else if (body >= 0 && header.length > this.maxFrame) this.tooLarge(header);
     else if (body >= 0) {
       // What was copied beyond the header is body and perhaps more frames: the caller takes it again.
       this.carried = body;
@@ -181,12 +193,11 @@ export class FrameDecoder {
   }
 
   private emit(buffer: Buffer, start: number, body: number, end: number): void {
-    const { frame } = this;
-    frame.buffer = buffer;
-    frame.start = start;
-    frame.body = body;
-    frame.end = end;
-    this.onFrame(frame);
+    given.buffer = buffer;
+    given.start = start;
+    given.body = body;
+    given.end = end;
+    this.sink.onFrame(given);
   }
 
   /** Appends chunk[from..to) to the carry. */
@@ -210,8 +221,7 @@ export class FrameDecoder {
     return need < LARGE ? Buffer.allocUnsafe(need) : slabs.lease(need);
   }
 
-  private tooLarge(): void {
-    const { length } = this.header;
+  private tooLarge({ length }: HeaderReader): void {
     this.fail({ reason: 'frame_too_large', message: `A frame of ${length} bytes is larger than ${this.maxFrame}` });
   }
 

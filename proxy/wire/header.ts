@@ -30,7 +30,7 @@ export class HeaderReader {
   private line = 0;
 
   /** @param maxHeader largest header with its blank line, in bytes */
-  constructor(private readonly maxHeader: number) {}
+  constructor(public maxHeader: number) {}
 
   /**
    * Begins with a new header at `base`.

@@ -31,6 +31,10 @@ export interface TcpEvents extends TransportEvents {
   onNudgeFull?(): void;
 }
 
+/** Whose a socket is: what listens on sockets is the same for all, instead of functions of each one's own. */
+const OWNER = Symbol('transport');
+type Owned = Socket & { [OWNER]: TcpTransport };
+
 /** JSON-RPC over a TCP connection, framed as PROTOCOL.md says. Takes over a connected socket. */
 export class TcpTransport extends Connection {
   override readonly kind = 'tcp';
@@ -47,18 +51,35 @@ export class TcpTransport extends Connection {
   ) {
     super(remoteOf(socket), true);
     this.intake = options.intake;
-    this.decoder = new FrameDecoder({
-      ...options,
-      onFrame: (frame) => {
-        this.framesIn++;
-        this.events!.onFrame(frame);
-      },
-    });
+    this.decoder = new FrameDecoder(options, this);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEPALIVE);
-    socket.on('end', () => this.peerEnded());
-    socket.on('error', (error) => this.failed('reset', error));
-    socket.on('close', () => this.gone());
+    (socket as Owned)[OWNER] = this;
+    socket.on('end', TcpTransport.ended);
+    socket.on('error', TcpTransport.broken);
+    socket.on('close', TcpTransport.over);
+  }
+
+  private static ended(this: Socket): void {
+    (this as Owned)[OWNER].peerEnded();
+  }
+
+  private static broken(this: Socket, error: Error): void {
+    (this as Owned)[OWNER].failed('reset', error);
+  }
+
+  private static over(this: Socket): void {
+    (this as Owned)[OWNER].gone();
+  }
+
+  private static read(this: Socket, chunk: Buffer): void {
+    (this as Owned)[OWNER].take(chunk, false);
+  }
+
+  /** Called by the decoder. */
+  onFrame(frame: Frame): void {
+    this.framesIn++;
+    this.events!.onFrame(frame);
   }
 
   get maxFrame(): number {
@@ -121,7 +142,7 @@ export class TcpTransport extends Connection {
   protected override attach(): void {
     const { intake } = this;
     if (intake === undefined) {
-      this.socket.on('data', (chunk: Buffer) => this.take(chunk, false));
+      this.socket.on('data', TcpTransport.read);
       return;
     }
     intake.sink = (bytes) => this.take(bytes, true);

@@ -13,6 +13,9 @@ const ABNORMAL = 1006;
 const MAX_REASON = 123;
 const AS_TEXT = { binary: false, compress: false } as const;
 
+/** What frames are handed out in: one object for all transports, as it is valid during the call only. */
+const given: Frame = { buffer: Buffer.alloc(0), start: -1, body: 0, end: 0 };
+
 export interface WebSocketOptions {
   /**
    * Largest message that is accepted, in bytes. It is checked when a message is complete: what the
@@ -31,7 +34,6 @@ export class WebSocketTransport extends Connection {
   override readonly kind = 'websocket';
   maxFrame: number;
   private readonly closeCode: (reason: string) => number;
-  private readonly frame: Frame = { buffer: Buffer.alloc(0), start: -1, body: 0, end: 0 };
 
   constructor(
     private readonly ws: WebSocket,
@@ -88,7 +90,6 @@ export class WebSocketTransport extends Connection {
   protected override attach(): void {
     this.ws.on('message', (data, isBinary) => {
       if (this.closed) return;
-      const { frame } = this;
       const buffer = data as Buffer;
       this.bytesIn += buffer.length;
       if (isBinary) this.faulted({ reason: 'not_text', message: 'A binary message' });
@@ -96,10 +97,9 @@ export class WebSocketTransport extends Connection {
         this.faulted({ reason: 'frame_too_large', message: `A message of ${buffer.length} bytes is larger than ${this.maxFrame}` });
       } else {
         this.framesIn++;
-        frame.buffer = buffer;
-        frame.end = buffer.length;
-        frame.body = 0;
-        this.events!.onFrame(frame);
+        given.buffer = buffer;
+        given.end = buffer.length;
+        this.events!.onFrame(given);
       }
     });
   }

@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
+import { leadsGroup } from './process-group.js';
 
 export interface RedisOptions {
   /** Keeps what was written over `kill` and `start`: every write is on disk before it is answered. */
@@ -51,7 +52,8 @@ export class RedisServer {
 
   /** Starts it (again), on the same port and with what it has on disk. */
   async start(): Promise<void> {
-    const child = spawn('redis-server', [path.join(this.directory, 'redis.conf'), ...(this.options.sentinel === true ? ['--sentinel'] : [])], { stdio: 'ignore' });
+    const child = spawn('redis-server', [path.join(this.directory, 'redis.conf'), ...(this.options.sentinel === true ? ['--sentinel'] : [])], { stdio: 'ignore', detached: true });
+    leadsGroup(child);
     this.child = child;
     const gone = new Promise<never>((_, reject) => child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`))));
     gone.catch(() => undefined);

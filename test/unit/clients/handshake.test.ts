@@ -98,6 +98,24 @@ describe('a client that connects', () => {
   });
 });
 
+describe('a client that is in already', () => {
+  it('is cut when it shows wrong tokens', async () => {
+    const front = await Front.open(scope, TOKENS);
+    const client = await front.client('token-of-alice');
+    for (let n = 0; n < 3; n++) expect((await client.login('wrong')).error).toMatchObject({ code: -32002 });
+    expect(await client.closed).toBe('closed');
+  });
+
+  it('has its wrong tokens counted from before it was let in', async () => {
+    const front = await Front.open(scope, TOKENS);
+    const client = await front.stranger();
+    await client.login('wrong');
+    await client.login('token-of-alice');
+    for (let n = 0; n < 2; n++) expect((await client.login('wrong')).error).toMatchObject({ code: -32002 });
+    expect(await client.closed).toBe('closed');
+  });
+});
+
 describe('a client that does not connect first', () => {
   it('is the anonymous user, where there is one', async () => {
     const front = await Front.open(scope);

@@ -114,6 +114,30 @@ describe('a decoder', () => {
     expect([seen, decoder.buffered]).toEqual([['{"n":1}'], 0]);
   });
 
+  it('knows nothing of what others read between its chunks, wherever those are cut', () => {
+    const mine = Buffer.from(framed('{"mine":"é"}') + 'A:1\r\nContent-Length: 2\r\n\r\n{}');
+    const theirs = Buffer.from('B:2\r\ncontent-length:  7\r\n\r\n{"n":2}' + framed('[]'));
+    for (let i = 0; i <= mine.length; i++) {
+      const seen: string[][] = [[], []];
+      const [own, other] = seen.map((bodies) => new FrameDecoder({ maxFrame: 100, onFrame: (frame) => bodies.push(bodyOf(frame)) })) as [FrameDecoder, FrameDecoder];
+      own.push(mine.subarray(0, i));
+      other.push(theirs.subarray(0, i % theirs.length));
+      expect(decode([framed('1') + 'nonsense\r\n']).fault?.reason).toBe('bad_header');
+      own.push(mine.subarray(i));
+      other.push(theirs.subarray(i % theirs.length));
+      expect(seen).toEqual([['{"mine":"é"}', '{}'], ['{"n":2}', '[]']]);
+    }
+  });
+
+  it('has its own limit of a header, whatever that of others is', () => {
+    const text = `A: ${'x'.repeat(40)}\r\n${framed('{}')}`;
+    for (const split of [0, 20]) {
+      const chunks = [text.slice(0, split), text.slice(split)];
+      expect(decode(chunks, { maxHeader: 40 }).fault?.reason).toBe('header_too_large');
+      expect(decode(chunks, { maxHeader: 80 }).bodies).toEqual(['{}']);
+    }
+  });
+
   it('is dead after a fault and repeats it', () => {
     const seen: string[] = [];
     const decoder = new FrameDecoder({ maxFrame: 99, onFrame: (frame) => seen.push(bodyOf(frame)) });
