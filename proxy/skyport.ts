@@ -51,7 +51,7 @@ import { guardOf, isolationOf, managedSettings, peerSettings, quotasOf, readToke
 import type { Session } from './sessions/session.js';
 import { share, unshare } from './sharing.js';
 import { StateServer } from './state/server.js';
-import { holdsTurn, isDetaching } from './stopping.js';
+import { holdsTurn, isDetaching, Parting } from './stopping.js';
 import { advertised, openStores, type Stores } from './stores.js';
 import { Upkeep } from './upkeep/upkeep.js';
 
@@ -329,9 +329,10 @@ export class Skyport implements AdminActions {
     await this.watcher.close();
     for (const bound of this.bound) bound.close();
     this.membership?.drain();
+    const parting = new Parting();
     const deadline = Date.now() + this.config.shutdown.drain;
     while ((services.roster.isNeeded || holdsTurn(this.directory)) && Date.now() < deadline) {
-      for (const client of [...services.roster.all()]) client.finish();
+      parting.look([...services.roster.all()], performance.now());
       await pause(25);
     }
     for (const client of [...services.roster.all()]) client.leave('SKYPORT_SHUTTING_DOWN');

@@ -53,8 +53,10 @@ export class Client implements SessionClient, TransportEvents {
   /** What its `connect` was answered; undefined when it made none. */
   protocolVersion: number | undefined;
   closed = false;
-  /** Told to leave: takes no new requests, stays until its turns and answers are through. */
+  /** Told to leave: it stays until its turns and answers are through. */
   leaving = false;
+  /** Nothing of it was under way at some moment since then. */
+  rested = false;
   private attached: Map<string, Attachment> | undefined;
   /** By session: for whom another Skyport attaches. */
   behalf: Map<string, Behalf> | undefined;
@@ -107,9 +109,12 @@ export class Client implements SessionClient, TransportEvents {
 
   /** Nothing of this client is under way: neither an answer nor a turn. */
   get idle(): boolean {
-    if (this.asks?.size) return false;
-    for (const attachment of this.attachments.values()) if (attachment.session.turn.open) return false;
-    return true;
+    return !this.asks?.size && !this.inTurn;
+  }
+
+  get inTurn(): boolean {
+    for (const attachment of this.attachments.values()) if (attachment.session.turn.open) return true;
+    return false;
   }
 
   authenticated(principal: Principal, profile: Profile): void {
@@ -134,14 +139,6 @@ export class Client implements SessionClient, TransportEvents {
     }
     this.principal = current;
     this.transport.maxFrame = this.isPeer ? PEER_FRAME : this.services.limits.max_frame;
-  }
-
-  /** Leaves as soon as nothing of it is under way. */
-  finish(): void {
-    // Other Skyports ask for sessions to the end.
-    if (this.isPeer) return;
-    this.leaving = true;
-    if (this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
   }
 
   /** What this client may do on the session. An unknown one and one that it may do nothing on are the same. */
@@ -211,7 +208,7 @@ export class Client implements SessionClient, TransportEvents {
 
   answered(ask: Ask): void {
     if (this.asks?.get(ask.id) === ask) this.asks.delete(ask.id);
-    if (this.leaving && this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
+    if (this.leaving && this.idle) this.rested = true;
   }
 
   /** Bytes of requests that wait their turn. Past the client's bound no further one is kept. */
@@ -262,7 +259,7 @@ export class Client implements SessionClient, TransportEvents {
   dropped(attachment: Attachment): void {
     if (this.attachments.get(attachment.session.id) === attachment) this.detached(attachment.session.id);
     this.behalf?.delete(attachment.session.id);
-    if (this.leaving && this.idle) this.leave('SKYPORT_SHUTTING_DOWN');
+    if (this.leaving && this.idle) this.rested = true;
   }
 
   leaves(residue: Residue): void {

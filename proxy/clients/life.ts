@@ -353,7 +353,7 @@ export function detach(ask: Ask, session: Session): Refusal | undefined {
     ask.result({ success: ask.spec.life === 'detach' || attachment !== undefined });
     return undefined;
   }
-  // After the answer has gone out, for this may let a leaving client go; before the next write begins.
+  // After the answer has gone out; before the next write begins.
   ask.onEnd = (ok) => {
     if (!ok) return;
     attachment.ended();

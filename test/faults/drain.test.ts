@@ -119,6 +119,21 @@ describe('SIGTERM', () => {
     expect(await code).toBe(0);
   });
 
+  it('lets a client that is at work itself when its turn ends hear of that before it is disconnected', async () => {
+    const site = await Site.start(scope, { servers: 1 });
+    const session = await site.client().createSession(site.session());
+    const heard = new Recording(session);
+    await session.send('[[hold:work]]');
+    await site.model.asked('[[hold:work]]');
+    const code = exit(site, 'SIGTERM');
+    await site.skyport.logged((line) => line.event === 'draining');
+    site.model.release('work');
+    await heard.until('assistant.message');
+    for (const end = performance.now() + 200; performance.now() < end;);
+    await heard.until('session.idle');
+    expect(await code).toBe(0);
+  });
+
   it('lets a turn complete that is held for a client that vanished', async () => {
     const site = await Site.start(scope, { managed: 1, config: { sessions: { linger: '1h' } } });
     const wire = await site.wire();

@@ -2,21 +2,21 @@
  * `sessions.state: shared`: all CLI servers have one directory mounted as their `session-state`. What is stored
  * goes on at any server; a turn that was running on a dead one is over.
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { killServerOf, serverOf, shown } from '../support/failover.js';
 import { scopeOfEachTest, type Scope } from '../support/scope.js';
 import { Recording, turn } from '../support/sdk.js';
 import { Site } from '../support/site.js';
+import { removeTemporary, temporary } from '../support/temporary.js';
 
 const scope = scopeOfEachTest();
 
 /** Two servers, as a mounted network disk would have them. */
 async function start(of: Scope): Promise<{ site: Site; disk: string }> {
-  const directory = mkdtempSync(path.join(tmpdir(), 'skyport-shared-'));
-  of.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = temporary('skyport-shared-');
+  of.after(() => removeTemporary(directory));
   const disk = path.join(directory, 'disk');
   mkdirSync(disk);
   const homes = ['one', 'two'].map((name) => {

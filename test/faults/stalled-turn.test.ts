@@ -5,6 +5,7 @@ import { serverOf, shown, startPair } from '../support/failover.js';
 import { scopeOfEachTest } from '../support/scope.js';
 import { Recording, turn } from '../support/sdk.js';
 import { Site, type SiteOptions } from '../support/site.js';
+import type { LogLine } from '../support/skyport.js';
 import { startTwo } from '../support/two-skyports.js';
 
 const scope = scopeOfEachTest();
@@ -15,9 +16,11 @@ const STALL = { stall_timeout: '3s' };
 /** A server that hangs is not found out by this. */
 const LENIENT_HEALTH = { interval: '1m', timeout: '1m', fall: 10, slow_start: '0s' };
 
-/** What was done about turns of a session, in order. */
-function steps(site: Site, { sessionId }: { sessionId: string }): unknown[] {
-  return site.skyport.log.filter((line) => line.event === 'turn_stalled' && line.sessionId === sessionId).map(({ step }) => step);
+/** What was done about turns of a session, in order. @param last waited for: the log is written a little later than clients hear of it */
+async function steps(site: Site, { sessionId }: { sessionId: string }, last?: string): Promise<unknown[]> {
+  const isOne = (line: LogLine): boolean => line.event === 'turn_stalled' && line.sessionId === sessionId;
+  if (last !== undefined) await site.skyport.logged((line) => isOne(line) && line.step === last);
+  return site.skyport.log.filter(isOne).map(({ step }) => step);
 }
 
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
@@ -32,7 +35,7 @@ describe.each(['skyport', 'server'])('a model that never answers, with state: %s
     const heard = await turn(session, 'lost [[hold:never]]');
     expect(heard.story.toSorted()).toEqual(['abort', 'assistant.turn_end', 'assistant.turn_start', 'session.idle', 'user.message']);
     expect((await turn(session, 'still there')).text).toBe('answer 3: still there');
-    expect(steps(site, session)).toEqual(['abort']);
+    expect(await steps(site, session, 'abort')).toEqual(['abort']);
     expect(await (await fetch(`${site.skyport.http}/metrics`)).text()).toContain('skyport_turns_stalled_total{step="abort"} 1\n');
   });
 
@@ -64,7 +67,7 @@ describe.each(['skyport', 'server'])('a model that never answers, with state: %s
     await heard.until('subagent.started');
     await heard.until('session.idle');
     expect(heard.of('abort').filter(({ agentId }) => agentId === undefined)).toHaveLength(1);
-    expect(steps(site, session)).toEqual(['abort']);
+    expect(await steps(site, session, 'abort')).toEqual(['abort']);
     expect((await turn(session, 'still there')).text).toContain('still there');
   });
 });
@@ -92,7 +95,7 @@ describe('a turn that waits for somebody, or for a tool', () => {
     // Two that wait for nobody, one after the other, are older than the time when they are ended.
     const other = await client.createSession(site.session());
     for (const key of ['one', 'two']) await turn(other, `[[hold:never-${key}]]`);
-    for (const { session, said } of heard) expect([steps(site, session), said.of('session.idle')]).toEqual([[], []]);
+    for (const { session, said } of heard) expect([await steps(site, session), said.of('session.idle')]).toEqual([[], []]);
   }, 60_000);
 });
 
@@ -109,7 +112,7 @@ describe('a CLI server that hangs and is not taken for dead', () => {
     await heard.until('session.idle');
     expect(heard.of('session.error').map(({ data }) => data)).toMatchObject([{ errorType: 'turn_stalled', errorCode: 'SKYPORT_TURN_STALLED' }]);
     expect(heard.story.slice(-4)).toEqual(['session.error', 'abort', 'assistant.turn_end', 'session.idle']);
-    expect(steps(site, session)).toEqual(['abort', 'move']);
+    expect(await steps(site, session, 'move')).toEqual(['abort', 'move']);
     expect((await turn(session, 'and now')).text).toBe('answer 3: and now');
     expect(shown(site, 'and now')).toEqual(['remember the heron', 'lost [[hold:never]]', 'and now']);
     expect(await serverOf(site, session)).toBe(1 - hung);
@@ -145,7 +148,7 @@ describe('a CLI server that hangs and is not taken for dead', () => {
     await heard.until('session.idle');
     expect((await turn(session, 'and now')).text).toBe('answer 3: and now');
     expect(heard.of('session.idle')).toHaveLength(2);
-    expect(steps(site, session)).toEqual(['abort', 'move']);
+    expect(await steps(site, session, 'move')).toEqual(['abort', 'move']);
     expect(heard.of('session.shutdown')).toEqual([]);
   });
 
@@ -159,7 +162,7 @@ describe('a CLI server that hangs and is not taken for dead', () => {
     site.servers[0]!.sigstop();
     await heard.until('session.idle');
     expect(heard.story.slice(-2)).toEqual(['session.error', 'session.idle']);
-    expect(steps(site, session)).toEqual(['abort', 'give_up']);
+    expect(await steps(site, session, 'give_up')).toEqual(['abort', 'give_up']);
     site.servers[0]!.sigcont();
     expect((await turn(session, 'and now')).text).toBe('answer 3: and now');
   });
@@ -172,7 +175,7 @@ describe('a session that another Skyport holds', () => {
     await turn(session, 'remember the heron');
     const there = await two.client().resumeSession(session.sessionId, two.session());
     const heard = await turn(there, '[[hold:never]]');
-    expect([heard.of('abort').length, steps(one, session), steps(two, session)]).toEqual([1, ['abort'], []]);
+    expect([heard.of('abort').length, await steps(one, session, 'abort'), await steps(two, session)]).toEqual([1, ['abort'], []]);
     expect((await turn(there, 'still there')).text).toBe('answer 3: still there');
   });
 });

@@ -222,7 +222,7 @@ it(`${FRAMES} hostile frames crash nothing, cross no session, leave no request u
   await site.until(isEmpty);
   const after = await gauge.read();
   expect(after.heapUsed + after.external - before.heapUsed - before.external).toBeLessThan(16 * MIB);
-}, 180_000);
+}, 400_000);
 
 /** Nothing is left of any client: the sessions are on the servers' disks, or nowhere. */
 function isEmpty({ clients, sessions, backends }: Snapshot): boolean {

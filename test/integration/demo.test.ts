@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
@@ -9,6 +7,7 @@ import { refusalOf } from '../../proxy/demo/cast.js';
 import { BrokenStory, Teller } from '../../proxy/demo/teller.js';
 import { leadsGroup } from '../support/process-group.js';
 import { scopeOfEachTest } from '../support/scope.js';
+import { removeTemporary, temporary } from '../support/temporary.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/proxy/main.js', import.meta.url));
 const scope = scopeOfEachTest();
@@ -22,8 +21,8 @@ interface Ended {
 
 /** Runs the demo as a user would. @param onLine may interrupt it */
 async function demo(onLine: (line: string, interrupt: () => void) => void = () => undefined): Promise<Ended> {
-  const directory = mkdtempSync(path.join(tmpdir(), 'sp-demo-'));
-  scope.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = temporary('sp-demo-');
+  scope.after(() => removeTemporary(directory));
   const child = spawn(process.execPath, [MAIN, 'demo'], {
     detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: directory },
   });

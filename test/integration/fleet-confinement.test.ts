@@ -1,7 +1,6 @@
 /** Servers with uids, secrets and limits of their own: the real CLI server and the agent's own shell tool. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Cgroups, ownDirectory } from '../../proxy/fleet/cgroup.js';
@@ -12,6 +11,7 @@ import { ManagedServer, type ServerSpec } from '../../proxy/fleet/server.js';
 import { Model } from '../support/model.js';
 import { scopeOfEachTest } from '../support/scope.js';
 import { sdkClient, sessionConfig, turn, type CopilotSession, type Recording } from '../support/sdk.js';
+import { removeTemporary, temporary } from '../support/temporary.js';
 import { environmentOf, isRunning } from './fleet-rig.js';
 
 const ROOT = process.geteuid?.() === 0;
@@ -22,9 +22,9 @@ const scope = scopeOfEachTest();
 let store: string;
 let model: Model;
 beforeEach(async () => {
-  store = mkdtempSync(join(tmpdir(), 'skyport-confined-'));
+  store = temporary('skyport-confined-');
   chmodSync(store, 0o755);
-  scope.after(() => rmSync(store, { recursive: true, force: true }));
+  scope.after(() => removeTemporary(store));
   model = scope.own(await Model.start());
 });
 

@@ -1,13 +1,13 @@
 /** A fleet in a directory of its own, what it reported, and what is left of its processes. */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { processStat } from '../../proxy/fleet/processes.js';
 import { Fleet, type FleetEvents, type FleetOptions } from '../../proxy/fleet/supervisor.js';
 import type { MemberStatus, ReadyServer } from '../../proxy/fleet/member.js';
 import type { TenantOptions } from '../../proxy/fleet/options.js';
 import type { Use } from '../../proxy/fleet/tenants.js';
+import { removeTemporary, temporary } from '../support/temporary.js';
 
 export class FleetRig {
   readonly directory: string;
@@ -28,7 +28,7 @@ export class FleetRig {
   #options: FleetOptions;
   #fleet: Fleet | undefined;
 
-  constructor(over: Partial<FleetOptions> = {}, directory = mkdtempSync(join(tmpdir(), 'skyport-fleet-'))) {
+  constructor(over: Partial<FleetOptions> = {}, directory = temporary('skyport-fleet-')) {
     this.directory = directory;
     this.#options = {
       count: 1, env: { COPILOT_OFFLINE: 'true' }, directory: join(this.directory, 'servers'),
@@ -85,7 +85,7 @@ export class FleetRig {
 
   async close(): Promise<void> {
     await this.#fleet?.stop();
-    rmSync(this.directory, { recursive: true, force: true });
+    await removeTemporary(this.directory);
   }
 
   #events(): FleetEvents {

@@ -1,7 +1,7 @@
 /** The ways in: tokens, services, listeners with `as`, anonymous, roles; and ids that try to slip through. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { scopeOfSuite } from '../support/scope.js';
-import { freePorts } from '../support/skyport.js';
+import { freePorts } from '../support/ports.js';
 import { Site } from '../support/site.js';
 import { WireClient, type WireMessage } from '../support/wire-client.js';
 

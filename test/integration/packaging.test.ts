@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startRuntime } from '../support/runtime.js';
 import { scopeOfEachTest } from '../support/scope.js';
-import { freePorts } from '../support/skyport.js';
+import { freePorts } from '../support/ports.js';
 
 const scope = scopeOfEachTest();
 

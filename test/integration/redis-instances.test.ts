@@ -100,11 +100,12 @@ describe('instances on one Redis', () => {
   });
 
   it('do not take each other for dead because Redis was away for longer than a lease', async () => {
-    const [one, two] = [await instance('one', 400), await instance('two', 400)];
+    const lease = 1_500;
+    const [one, two] = [await instance('one', lease), await instance('two', lease)];
     const gone = goneFor(one);
     await one.tick();
     await server.kill();
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await new Promise((resolve) => setTimeout(resolve, lease + 100));
     await server.start();
     await one.tick();
     expect((await one.list()).map(({ address }) => address).sort()).toEqual(['one', 'two']);

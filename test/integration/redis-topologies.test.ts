@@ -1,16 +1,17 @@
 /** Redis as it is run where it matters: Sentinel, Cluster and TLS, each from real redis-servers. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { StoreUnavailable } from '../../proxy/store/redis-client.js';
 import { RedisFiles } from '../../proxy/store/redis-files.js';
 import { RedisInstances } from '../../proxy/store/redis-instances.js';
 import { RedisRegistry } from '../../proxy/store/redis-registry.js';
-import { freePort, RedisServer, until } from '../support/redis.js';
+import { freePort } from '../support/ports.js';
+import { RedisServer, until } from '../support/redis.js';
 import { clientOf } from '../support/redis-store.js';
 import { scopeOfEachTest } from '../support/scope.js';
+import { removeTemporary, temporary } from '../support/temporary.js';
 
 const scope = scopeOfEachTest();
 const NONE = { session: undefined, user: undefined };
@@ -116,8 +117,8 @@ describe('Redis Sentinel', () => {
 
 describe('Redis with TLS', () => {
   it('is used when its certificate is one that is trusted, and not otherwise', async () => {
-    const directory = mkdtempSync(path.join(tmpdir(), 'skyport-tls-'));
-    scope.after(() => rmSync(directory, { recursive: true, force: true }));
+    const directory = temporary('skyport-tls-');
+    scope.after(() => removeTemporary(directory));
     const [key, certificate] = [path.join(directory, 'key.pem'), path.join(directory, 'certificate.pem')];
     writeFileSync(path.join(directory, 'openssl.cnf'), '[req]\ndistinguished_name=dn\n[dn]\n');
     execFileSync('openssl', [

@@ -1,7 +1,7 @@
 /** JSON-RPC over WebSocket, on /rpc of an `http` listener. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { scopeOfSuite } from '../support/scope.js';
-import { freePorts } from '../support/skyport.js';
+import { freePorts } from '../support/ports.js';
 import { Site } from '../support/site.js';
 import { WireClient } from '../support/wire-client.js';
 import type { ClientOptions } from 'ws';

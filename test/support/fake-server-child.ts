@@ -3,13 +3,13 @@
  * The sources are transpiled into a temporary directory, since node 20 does not run TypeScript.
  */
 import { fork, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import type { FakeServerOptions } from './fake-server.js';
 import { leadsGroup, signalGroup } from './process-group.js';
+import { removeTemporary, temporary } from './temporary.js';
 
 const SOURCES = ['framing', 'fake-stream', 'gate', 'fake-server'];
 
@@ -31,7 +31,7 @@ export class FakeServerChild {
   private constructor(private readonly child: ChildProcess, private readonly directory: string, readonly port: number) {}
 
   static async start(options: FakeServerOptions = {}): Promise<FakeServerChild> {
-    const directory = mkdtempSync(path.join(tmpdir(), 'skyport-fake-'));
+    const directory = temporary('skyport-fake-');
     writeFileSync(path.join(directory, 'package.json'), '{"type":"module"}');
     for (const name of SOURCES) {
       const source = readFileSync(fileURLToPath(new URL(`./${name}.ts`, import.meta.url)), 'utf8');
@@ -63,7 +63,7 @@ export class FakeServerChild {
     const gone = new Promise<void>((resolve) => this.child.once('exit', () => resolve()));
     signalGroup(this.pid, 'SIGKILL');
     await gone;
-    rmSync(this.directory, { recursive: true, force: true });
+    await removeTemporary(this.directory);
   }
 }
 

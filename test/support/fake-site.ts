@@ -27,7 +27,7 @@ export class FakeSite {
     readonly skyport: SkyportUnderTest,
   ) {}
 
-  /** @param scope stops all of it, and every client, when it closes */
+  /** @param scope stops all of it, and every client, when it closes. @returns when all servers are up */
   static async start(scope: Scope, options: FakeSiteOptions = {}): Promise<FakeSite> {
     const { servers = 1, server = {}, users = ['alice', 'bob'], config = {}, environment } = options;
     const fakes = await Promise.all(Array.from({ length: servers }, async () => scope.own(await FakeServer.start(server))));
@@ -47,7 +47,10 @@ export class FakeSite {
         sessions: { state: 'server', ...(config['sessions'] as object | undefined) },
       };
     }, environment));
-    return new FakeSite(scope, fakes, skyport);
+    const site = new FakeSite(scope, fakes, skyport);
+    // Skyport is ready with the first of them.
+    await site.until(({ backends }) => fakes.every((_, index) => backends.some(({ name, state }) => name === `cli-${index + 1}` && state === 'up')));
+    return site;
   }
 
   /** The only fake server. */

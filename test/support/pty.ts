@@ -3,11 +3,11 @@
  * has, makes one and passes on what is typed and shown.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { leadsGroup, signalGroup } from './process-group.js';
 import { EmulatedScreen } from './screen.js';
+import { removeTemporary, temporary } from './temporary.js';
 
 export class Pty {
   readonly screen: EmulatedScreen;
@@ -29,7 +29,7 @@ export class Pty {
    * own settings, `code: …` its exit code.
    */
   static start(command: readonly string[], { rows = 24, columns = 120, env = {} }: { rows?: number; columns?: number; env?: NodeJS.ProcessEnv } = {}): Pty {
-    const directory = mkdtempSync(path.join(tmpdir(), 'pty-'));
+    const directory = temporary('pty-');
     const pid = path.join(directory, 'pid');
     const script = [
       `stty rows ${rows} cols ${columns}`, 'echo modes: $(stty -g)',
@@ -80,7 +80,7 @@ export class Pty {
   async stop(): Promise<void> {
     signalGroup(this.child.pid!, 'SIGKILL');
     await this.ended;
-    rmSync(this.directory, { recursive: true, force: true });
+    await removeTemporary(this.directory);
   }
 }
 

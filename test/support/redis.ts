@@ -1,11 +1,11 @@
 /** A real redis-server of a test's own, on a free port and in a directory of its own; nothing of it stays. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Redis } from 'ioredis';
+import { freePort } from './ports.js';
 import { leadsGroup } from './process-group.js';
+import { removeTemporary, temporary } from './temporary.js';
 
 export interface RedisOptions {
   /** Keeps what was written over `kill` and `start`: every write is on disk before it is answered. */
@@ -27,7 +27,7 @@ export class RedisServer {
     if (spawnSync('redis-server', ['--version']).error !== undefined) {
       throw new Error('these tests need the program redis-server, version 7 (on Debian: apt-get install redis-server)');
     }
-    const directory = mkdtempSync(path.join(tmpdir(), 'skyport-redis-'));
+    const directory = temporary('skyport-redis-');
     const server = new RedisServer(await freePort(), directory, options);
     writeFileSync(path.join(directory, 'redis.conf'), [
       `port ${server.port}`, 'bind 127.0.0.1', `dir ${directory}`,
@@ -52,7 +52,9 @@ export class RedisServer {
 
   /** Starts it (again), on the same port and with what it has on disk. */
   async start(): Promise<void> {
-    const child = spawn('redis-server', [path.join(this.directory, 'redis.conf'), ...(this.options.sentinel === true ? ['--sentinel'] : [])], { stdio: 'ignore', detached: true });
+    const child = spawn('redis-server', [path.join(this.directory, 'redis.conf'), ...(this.options.sentinel === true ? ['--sentinel'] : [])], {
+      detached: true, stdio: 'ignore',
+    });
     leadsGroup(child);
     this.child = child;
     const gone = new Promise<never>((_, reject) => child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`))));
@@ -106,20 +108,8 @@ export class RedisServer {
 
   async stop(): Promise<void> {
     await this.kill();
-    rmSync(this.directory, { recursive: true, force: true });
+    await removeTemporary(this.directory);
   }
-}
-
-/** A port that nothing listens on at the moment. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** Waits for something that has to come true; the test's own time limit ends it. */

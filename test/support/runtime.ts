@@ -3,11 +3,10 @@
  * offline"). It is the oracle of the transparency suite and the backend of every integration test.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { leadsGroup, signalGroup } from './process-group.js';
+import { removeTemporary, temporary } from './temporary.js';
 
 const PLATFORM = `${process.platform}-${process.arch}`;
 
@@ -39,7 +38,7 @@ export class Runtime {
   ) {}
 
   static async start(options: RuntimeOptions = {}): Promise<Runtime> {
-    const home = options.home ?? mkdtempSync(path.join(tmpdir(), 'skyport-home-'));
+    const home = options.home ?? temporary('skyport-home-');
     const child = spawn(RUNTIME_BINARY, ['--headless', '--no-auto-update', '--host', '127.0.0.1', '--port', String(options.port ?? 0)], {
       cwd: options.cwd ?? home,
       detached: true,
@@ -59,7 +58,7 @@ export class Runtime {
   /** Asks the server to end, and removes its home if it was temporary. */
   async stop(): Promise<void> {
     await this.end('SIGTERM');
-    if (!this.keepHome) rmSync(this.home, { recursive: true, force: true });
+    if (!this.keepHome) await removeTemporary(this.home);
   }
 
   /** kill -9 for the whole group; the home stays for a successor. */

@@ -10,10 +10,11 @@ import { adminCall } from '../../proxy/admin/client.js';
 import type { SessionRow } from '../../proxy/admin/actions.js';
 import type { BackendSnapshot, Snapshot } from '../../proxy/observe/snapshot.js';
 import { Model } from './model.js';
+import { freePorts } from './ports.js';
 import { startRuntime, type Runtime } from './runtime.js';
 import type { Scope } from './scope.js';
 import { sdkClient, sessionConfig, type CopilotClient } from './sdk.js';
-import { freePorts, SkyportUnderTest, type ConfigFile } from './skyport.js';
+import { SkyportUnderTest, type ConfigFile } from './skyport.js';
 import { WireClient } from './wire-client.js';
 
 export interface SiteOptions {
@@ -56,7 +57,7 @@ export class Site {
     readonly skyport: SkyportUnderTest,
   ) {}
 
-  /** @param scope stops all of it, and every client, when it closes */
+  /** @param scope stops all of it, and every client, when it closes. @returns when all servers are up */
   static async start(scope: Scope, { servers = 0, homes, spare = 0, managed = 0, tokens = USERS, config = {}, model: given }: SiteOptions): Promise<Site> {
     const model = given ?? scope.own(await Model.start());
     // Ports that stay theirs while they are down.
@@ -75,7 +76,11 @@ export class Site {
         ...(typeof config === 'function' ? config(place) : config),
       };
     }));
-    return new Site(scope, model, runtimes, skyport);
+    const site = new Site(scope, model, runtimes, skyport);
+    // Skyport is ready with the first of them, and whoever counts on two would find one.
+    for (let n = 1; n <= servers; n++) await site.untilState(`cli-${n}`, 'up');
+    for (let n = 1; n <= managed; n++) await site.untilState(`managed-${n}`, 'up');
+    return site;
   }
 
   /** An SDK client, cut off at the end. */

@@ -3,14 +3,14 @@
  * directory. It is compiled once for all test files by build.ts.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
+import { freePorts } from './ports.js';
 import { leadsGroup, signalGroup } from './process-group.js';
+import { endServersIn, removeTemporary, temporary } from './temporary.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/proxy/main.js', import.meta.url));
 
@@ -55,16 +55,22 @@ export class SkyportUnderTest {
     environment: NodeJS.ProcessEnv = {},
   ): Promise<SkyportUnderTest> {
     const [tcpPort, httpPort] = await freePorts(2);
-    const directory = mkdtempSync(path.join(tmpdir(), 'skyport-'));
+    const directory = temporary('skyport-');
     const skyport = new SkyportUnderTest(directory, tcpPort!, httpPort!, environment);
-    const given = typeof config === 'function' ? config(skyport) : config;
-    skyport.writeConfig(stringify({
-      listen: [{ tcp: `127.0.0.1:${tcpPort}` }, { http: `127.0.0.1:${httpPort}` }],
-      store: { driver: 'embedded', path: path.join(skyport.directory, 'data') },
-      ...given,
-    }));
-    await skyport.run();
-    return skyport;
+    try {
+      const given = typeof config === 'function' ? config(skyport) : config;
+      skyport.writeConfig(stringify({
+        listen: [{ tcp: `127.0.0.1:${tcpPort}` }, { http: `127.0.0.1:${httpPort}` }],
+        store: { driver: 'embedded', path: path.join(skyport.directory, 'data') },
+        ...given,
+      }));
+      await skyport.run();
+      return skyport;
+    } catch (error) {
+      await skyport.halt('SIGKILL');
+      await removeTemporary(directory);
+      throw error;
+    }
   }
 
   get configFile(): string {
@@ -136,10 +142,15 @@ export class SkyportUnderTest {
     await this.run();
   }
 
-  /** Sends SIGTERM, waits for the end and removes the directory. */
+  /**
+   * Sends SIGTERM, waits for the end and removes the directory.
+   * @throws when a Skyport that ended as it should left servers behind; those of one that was killed are ended
+   */
   async stop(): Promise<void> {
-    await this.halt('SIGTERM');
-    rmSync(this.directory, { recursive: true, force: true });
+    const ended = await this.halt('SIGTERM');
+    const left = await endServersIn(this.directory);
+    await removeTemporary(this.directory);
+    if (ended === 0 && left > 0) throw new Error(`skyport ended and left ${left} processes of its servers:\n${this.tail()}`);
   }
 
   /** kill -9 for the program alone, as a crash would be: its servers do not die with it. */
@@ -196,29 +207,4 @@ function parseLine(line: string): LogLine | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Ports of one worker of the tests. The system gives none of them to whoever asks for any port. */
-const BAND = { first: 16_000 + (Number(process.env.VITEST_POOL_ID ?? 0) % 2) * 8_000, size: 8_000 };
-let nextInBand = Math.floor(Math.random() * BAND.size);
-
-/**
- * Ports that nobody listens on now, nor will before they are used: they come from a band that is
- * shared with nobody who would take a port in between.
- */
-export async function freePorts(count: number): Promise<number[]> {
-  const ports: number[] = [];
-  while (ports.length < count) {
-    const port = BAND.first + (nextInBand++ % BAND.size);
-    if (await isFree(port)) ports.push(port);
-  }
-  return ports;
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

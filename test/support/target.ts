@@ -3,16 +3,17 @@
  * is the oracle, and Skyport in front of three. `SKYPORT_TARGET=direct` leaves Skyport out.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { SessionConfig } from '@github/copilot-sdk';
-import { afterAll, afterEach, beforeAll, describe } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest';
 import { Model } from './model.js';
+import { freePort } from './ports.js';
 import { startRuntime, type Runtime } from './runtime.js';
 import { Scope } from './scope.js';
 import { legacyClient, sdkClient, sessionConfig, type CopilotClient, type LegacyClient } from './sdk.js';
-import { freePorts, SkyportUnderTest } from './skyport.js';
+import { SkyportUnderTest } from './skyport.js';
+import { removeTemporary, temporary } from './temporary.js';
 import { WireClient } from './wire-client.js';
 
 export type User = 'alice' | 'bob';
@@ -82,6 +83,10 @@ export class Target {
     return mkdtempSync(path.join(this.front.directory(user), 'work-'));
   }
 
+  beginTest(): void {
+    this.ofTest.open();
+  }
+
   endTest(): Promise<void> {
     return this.ofTest.close();
   }
@@ -97,6 +102,7 @@ export function forEachTarget(name: string, scenarios: (target: Target) => void)
   describe.each(kinds)(`${name} (%s)`, (kind) => {
     const target = new Target(kind);
     beforeAll(() => target.start());
+    beforeEach(() => target.beginTest());
     afterEach(() => target.endTest());
     afterAll(() => target.stop());
     scenarios(target);
@@ -105,7 +111,7 @@ export function forEachTarget(name: string, scenarios: (target: Target) => void)
 
 async function direct(scope: Scope): Promise<Front> {
   const runtime = scope.own(await startRuntime({ token: 'token-of-the-server' }));
-  const work = temporary(scope);
+  const work = workPlace(scope);
   let open: Promise<Runtime> | undefined;
   return {
     door: () => ({ address: runtime.address, token: runtime.token }),
@@ -115,10 +121,9 @@ async function direct(scope: Scope): Promise<Front> {
 }
 
 async function skyport(scope: Scope): Promise<Front> {
-  const work = temporary(scope);
-  const runtimes = await Promise.all([1, 2, 3].map((n) => startRuntime({ token: `token-of-server-${n}` })));
-  runtimes.forEach((runtime) => scope.own(runtime));
-  const [legacyPort] = await freePorts(1);
+  const work = workPlace(scope);
+  const runtimes = await Promise.all([1, 2, 3].map(async (n) => scope.own(await startRuntime({ token: `token-of-server-${n}` }))));
+  const legacyPort = await freePort();
   const running = await SkyportUnderTest.start((place) => ({
     listen: [
       { tcp: place.address },
@@ -154,8 +159,8 @@ export function writeTokens(directory: string): string {
   return file;
 }
 
-function temporary(scope: Scope): string {
-  const directory = mkdtempSync(path.join(tmpdir(), 'skyport-work-'));
-  scope.after(() => rmSync(directory, { recursive: true, force: true }));
+function workPlace(scope: Scope): string {
+  const directory = temporary('skyport-work-');
+  scope.after(() => removeTemporary(directory));
   return directory;
 }

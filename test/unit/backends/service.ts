@@ -8,6 +8,7 @@ import type { Refusal } from '../../../proxy/protocol/errors.js';
 import { Attachment } from '../../../proxy/sessions/attachment.js';
 import type { Session } from '../../../proxy/sessions/session.js';
 import { FakeServer, type FakeServerOptions } from '../../support/fake-server.js';
+import { freePort } from '../../support/ports.js';
 import type { Scope } from '../../support/scope.js';
 import { FakeClient } from '../sessions/cast.js';
 import { until } from '../wire/sockets.js';
@@ -53,7 +54,8 @@ export function newBackend(settings: Partial<BackendSettings> = {}, files?: Sess
 export async function serve(
   scope: Scope, settings: Partial<BackendSettings> = {}, options: FakeServerOptions = {}, files?: SessionFileSystem,
 ): Promise<Service> {
-  const fake = scope.own(await FakeServer.start(options));
+  // A port that nobody else gets while the server is down.
+  const fake = scope.own(await FakeServer.start({ port: await freePort(), ...options }));
   const { backend, news } = newBackend(settings, files);
   scope.after(() => backend.close('test over'));
   backend.setAddress({ host: '127.0.0.1', port: fake.port, token: options.token }, 'configured');

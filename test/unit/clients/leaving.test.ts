@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { PARTING, Parting } from '../../../proxy/stopping.js';
 import { scopeOfEachTest } from '../../support/scope.js';
 import type { WireClient } from '../../support/wire-client.js';
 import { until } from '../wire/sockets.js';
@@ -102,24 +103,47 @@ describe('a detach with a resume right behind it', () => {
   });
 });
 
-describe('a client that is told to leave', () => {
-  it('gets the answers that it waits for, then the reason, then the end', async () => {
+describe('a client of a Skyport that stops', () => {
+  it('gets the answers that it waits for, has a moment to take them in, then gets the reason and the end', async () => {
     const front = await Front.open(scope);
     const client = await front.owner('s1');
     const gate = front.fake.gate('session.getMessages');
     const answer = client.call('session.getMessages', S1);
     await gate.until(1);
-    for (const one of front.services.roster.all()) one.finish();
+    const parting = new Parting();
+    parting.look(front.services.roster.all(), 1_000);
     gate.pass();
     expect((await answer).result).toEqual({ success: true });
+    parting.look(front.services.roster.all(), 2_000);
+    parting.look(front.services.roster.all(), 2_000 + PARTING - 1);
+    expect((await client.call('session.name.get', S1)).error).toBeUndefined();
+    parting.look(front.services.roster.all(), 2_000 + PARTING);
     await client.closed;
     expect(client.messages.at(-1)).toMatchObject({ id: null, error: { code: -32000, message: 'SERVER_SHUTTING_DOWN' } });
+  });
+
+  it('leaves also when it asks for something more with each answer', async () => {
+    const front = await Front.open(scope);
+    const client = await front.owner('s1');
+    const gate = front.fake.gate('session.getMessages');
+    const first = client.call('session.getMessages', S1);
+    await gate.until(1);
+    const parting = new Parting();
+    parting.look(front.services.roster.all(), 1_000);
+    gate.pass();
+    await first;
+    const second = client.call('session.getMessages', S1).catch((error: Error) => error.message);
+    await gate.until(2);
+    parting.look(front.services.roster.all(), 2_000);
+    parting.look(front.services.roster.all(), 2_000 + PARTING);
+    expect(await second).toMatch(/^connection closed/);
+    gate.openUp();
   });
 
   it('leaves at once when it waits for nothing', async () => {
     const front = await Front.open(scope);
     const client = await front.client();
-    for (const one of front.services.roster.all()) one.finish();
+    new Parting().look(front.services.roster.all(), 1_000);
     await client.closed;
     expect(client.messages.at(-1)).toMatchObject({ error: { message: 'SERVER_SHUTTING_DOWN' } });
   });

@@ -182,7 +182,7 @@ describe('usage, of processes that run', () => {
       globalThis.kept = Buffer.alloc(100 << 20, 1);
       globalThis.open = Array.from({ length: 50 }, () => require('fs').openSync('/dev/null', 'r'));
       for (let n = 0; n < 3; n++) require('child_process').spawn('sleep', ['1000'], { stdio: 'ignore' });
-      setTimeout(() => console.log('done'), 100);
+      console.log('done');
       setInterval(() => {}, 1000);
     `);
     const book = new UsageBook();
@@ -198,10 +198,11 @@ describe('usage, of processes that run', () => {
 
   it('finds a shell in a session of its own, and what it leaves behind', async () => {
     const { child, pid, line } = await start(`
-      const shell = require('child_process').spawn('sh', ['-c', 'sleep 1000 & read line; exit 0'], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+      const shell = require('child_process').spawn('sh', ['-c', 'sleep 1000 & echo; read line; exit 0'], { detached: true, stdio: ['pipe', 'pipe', 'ignore'] });
       shell.on('exit', () => console.log('left'));
       process.on('SIGUSR2', () => shell.stdin.end());
-      setTimeout(() => console.log(shell.pid), 100);
+      // The shell says so when it has begun its own child.
+      shell.stdout.once('data', () => console.log(shell.pid));
       setInterval(() => {}, 1000);
     `);
     groups.push(Number(line));
