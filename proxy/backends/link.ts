@@ -8,7 +8,10 @@
  *   nudge     while an answer or a turn is awaited, each received chunk is answered with one header
  *             line of the next frame, which carries the ACK that Nagle waits for (PROTOCOL: Framing)
  */
+import { arena } from '../wire/arena.js';
+import { sessionIdAt, typeInArena } from '../wire/event-head.js';
 import type { Frame, WireFault } from '../wire/frame.js';
+import { Known, knownEnd } from '../wire/known.js';
 import { peek, type Peek } from '../wire/peek.js';
 import { withId, withNumber } from '../wire/rewrite.js';
 import type { CloseCause } from '../wire/transport.js';
@@ -56,6 +59,8 @@ export class Link implements SessionLink {
   idleSince = performance.now();
   private readonly calls = new Map<number, Call>();
   private readonly attachments = new Map<string, Attachment>();
+  /** The same, for events that lie in the arena. */
+  private readonly known = new Known<Attachment>();
   /** Sessions that were detached here while others stayed: the server keeps what they registered. */
   private readonly residues = new Set<string>();
   private readonly openTurns = new Set<Session>();
@@ -178,12 +183,14 @@ export class Link implements SessionLink {
 
   attach(sessionId: string, attachment: Attachment): void {
     this.attachments.set(sessionId, attachment);
+    this.known.set(sessionId, attachment);
     if (this.residues.delete(sessionId)) attachment.session.residues.delete(this);
   }
 
   forget(sessionId: string, attachment: Attachment): void {
     if (this.attachments.get(sessionId) !== attachment) return;
     this.attachments.delete(sessionId);
+    this.known.delete(sessionId);
     if (this.attachments.size === 0) this.idleSince = performance.now();
   }
 
@@ -229,7 +236,7 @@ export class Link implements SessionLink {
 
   private onChunk(): void {
     this.heardAt = performance.now();
-    if (this.nudged && (this.calls.size > 0 || this.openTurns.size > 0 || this.serving)) this.transport.nudge();
+    if (this.nudged && (this.calls.size > 0 || this.openTurns.size > 0 || this.serving)) this.transport.nudge(this.heardAt);
   }
 
   /** The open header is nearly full: a real frame closes it. */
@@ -238,6 +245,7 @@ export class Link implements SessionLink {
   }
 
   private onFrame(frame: Frame): void {
+    if (frame.buffer === arena && this.onUsualEvent(frame)) return;
     const peeked = peek(frame.buffer, frame.body, frame.end);
     switch (peeked.kind) {
       case 'notification':
@@ -254,9 +262,19 @@ export class Link implements SessionLink {
     }
   }
 
+  /** An event as nearly all are: in the arena, spelt as the runtime does, of a session that is attached here. */
+  private onUsualEvent(frame: Frame): boolean {
+    const id = sessionIdAt(arena, frame.body, frame.end);
+    const attachment = id < 0 ? undefined : this.known.find(id, frame.end);
+    const type = attachment && typeInArena(knownEnd, frame.end);
+    if (type === undefined) return false;
+    attachment!.onEvent(frame, type);
+    return true;
+  }
+
   private onNotification(frame: Frame, peeked: Peek): void {
     if (peeked.method === 'session.event') {
-      if (peeked.sessionId !== undefined) this.attachments.get(peeked.sessionId)?.onEvent(frame, peeked);
+      if (peeked.sessionId !== undefined) this.attachments.get(peeked.sessionId)?.onEvent(frame, peeked.eventType);
       return;
     }
     this.events.onBroadcast(this, frame, peeked);
@@ -317,6 +335,7 @@ export class Link implements SessionLink {
     for (const call of calls) call.onLost(lost);
     for (const attachment of attachments) attachment.onLinkLost();
     this.attachments.clear();
+    this.known.clear();
     this.openTurns.clear();
     this.residues.clear();
     this.drained();

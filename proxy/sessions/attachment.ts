@@ -19,6 +19,7 @@ import { refuse, type Refusal } from '../protocol/errors.js';
 import type { Session } from './session.js';
 import { Hush } from './hush.js';
 import { lostTurnEvents } from './lost-turn.js';
+import { isStreamed } from './journal.js';
 import { mayHoldUpAnAttach, missed, type Backlog } from './missed.js';
 import type { Recipe } from './recipe.js';
 import { DETACH_DEADLINE, strip } from './residue.js';
@@ -116,16 +117,23 @@ export class Attachment {
     return this.session.attachments.some((a) => a !== this && a.live && (a.access !== 'reader' || this.access === 'reader'));
   }
 
-  onEvent(frame: Frame, peek: Peek): void {
+  onEvent(frame: Frame, eventType: string | undefined): void {
+    if (this.state === 'attached' && !this.backlog && this.hush.quiet && isStreamed(eventType)) {
+      this.client?.deliverEvent(frame);
+      const { stall, attachments } = this.session;
+      // A live one that came first is the primary.
+      if (stall && (attachments[0] === this || this.session.primary === this)) stall.hear();
+      return;
+    }
     if (this.state === 'detaching' || this.state === 'dozing') return;
     // Of the life that its server had of it when it was given up: the answer to the attach comes after all of that.
     if (this.state === 'attaching' && this.session.abandoned) return;
-    const late = peek.eventType === 'session.idle'
+    const late = eventType === 'session.idle'
       && (this.session.idleIsLate || this.session.turnLock?.withholds(this.client, frame) === true);
-    const withheld = late || (this.session.leaving && peek.eventType === 'session.shutdown');
-    if (!this.hush.hides(peek.eventType, frame) && !withheld) this.pass(frame, peek.eventType);
-    if (this.session.primary === this) this.session.observe(peek.eventType, frame);
-    else this.follow(peek.eventType);
+    const withheld = late || (this.session.leaving && eventType === 'session.shutdown');
+    if (!this.hush.hides(eventType, frame) && !withheld) this.pass(frame, eventType);
+    if (this.session.primary === this) this.session.observe(eventType, frame);
+    else this.follow(eventType);
   }
 
   private pass(frame: Frame, eventType?: string): void {

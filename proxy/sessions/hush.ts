@@ -35,6 +35,11 @@ export class Hush {
     this.loaded = true;
   }
 
+  /** Nothing is kept from the client now. */
+  get quiet(): boolean {
+    return this.repeats.none;
+  }
+
   /** True when the client is not to see this event. @param frame its message; only looked at when it may be one of them */
   hides(type: string | undefined, frame: Frame): boolean {
     if (type === undefined) return false;

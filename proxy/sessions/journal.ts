@@ -38,6 +38,18 @@ const EPHEMERAL: ReadonlySet<string> = new Set([
   'tool.execution_progress',
 ]);
 
+/**
+ * Of those the ones that come in numbers and say nothing but what is to be shown: the client gets them, and nobody else
+ * has to look at them. Neither prompts.ts nor stall.ts, session.ts nor turn-lock.ts knows any of them.
+ */
+const STREAMED: ReadonlySet<string | undefined> = new Set([
+  'assistant.message_delta', 'assistant.reasoning_delta', 'assistant.streaming_delta', 'assistant.tool_call_delta', 'tool.execution_partial_result',
+]);
+
+export function isStreamed(eventType: string | undefined): boolean {
+  return STREAMED.has(eventType);
+}
+
 /** Bytes of events that are kept for a server that stores nothing any more. */
 const MOST = 32 * 1_048_576;
 

@@ -24,6 +24,7 @@ export class Prompts {
 
   /** Takes note of an event; only those of prompts, which are rare, are parsed. */
   see(eventType: string, frame: Frame): void {
+    if (!PROMPTS.has(eventType)) return;
     const body = frame.buffer.subarray(frame.body, frame.end);
     const prompt = promptOf(eventType, body);
     if (prompt?.kind === 'opens') this.open.set(prompt.requestId, Buffer.from(body));

@@ -37,6 +37,11 @@ export class Repeats {
     return this.expected.has(type);
   }
 
+  /** Nothing is expected. */
+  get none(): boolean {
+    return this.expected.size === 0;
+  }
+
   types(): Iterable<string> {
     return this.expected.keys();
   }

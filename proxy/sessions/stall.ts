@@ -31,6 +31,11 @@ export class Stall {
   private since = 0;
   private readonly running = new Set<string>();
 
+  /** An event has come that says nothing of what runs. */
+  hear(): void {
+    this.heard = true;
+  }
+
   /** An event has come. Called for each one: only the few that say what runs are looked into. */
   see(type: string, frame: Frame): void {
     this.heard = true;

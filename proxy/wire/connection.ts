@@ -47,6 +47,8 @@ export abstract class Connection implements Transport, Flushable {
   protected abstract queue(frame: Frame): void;
   /** Gives pieces to the socket, so that they leave in one write, with `written` as the last one's callback. */
   protected abstract write(batch: Piece[]): void;
+  /** The socket has no bytes any more: the kernel has taken them all, or the connection is no more. */
+  protected emptied(): void {}
   /** Everything has been written: closes the sending side. */
   protected abstract sayGoodbye(reason: string): void;
   /** Closes at once. `gone` must be called afterwards, not from within. */
@@ -140,6 +142,7 @@ export abstract class Connection implements Transport, Flushable {
   /** The kernel has taken a batch. */
   protected readonly written = (error?: Error | null): void => {
     if (error) return;
+    if (this.socketBytes() === 0) this.emptied();
     this.pump();
     if (!this.full || this.bufferedBytes > LOW_LIMIT) return;
     this.full = false;
@@ -175,6 +178,7 @@ export abstract class Connection implements Transport, Flushable {
     this.state = 'closed';
     clearTimeout(this.grace);
     this.outbox.clear();
+    this.emptied();
     this.discardInput();
     this.tellClosed();
   }

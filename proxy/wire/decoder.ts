@@ -30,10 +30,10 @@ let free = new HeaderReader(0);
 /**
  * Bytes of a stream become frames (PROTOCOL.md, "Framing").
  *
- * A frame that lies inside one chunk is handed out where it lies. One that does not is gathered in
- * a buffer of its own. For a trusted peer that has the frame's length from the start; otherwise it grows
- * with the bytes that have arrived (doubling, so a frame costs linear time however it is cut), and
- * a promised length costs nothing. A large frame of a trusted peer lies in a slab (slab.ts), and most of it
+ * A frame that lies inside one chunk is handed out where it lies: if the chunk is what a link has read into the
+ * arena, it is valid during the call only. One that does not is gathered in a buffer of its own. For a trusted
+ * peer that has the frame's length from the start; otherwise it grows with the bytes that have arrived
+ * (doubling, so a frame costs linear time however it is cut), and a promised length costs nothing. A large frame of a trusted peer lies in a slab (slab.ts), and most of it
  * can be read straight to its place (`place`).
  *
  *   chunk ──► no carry: header ► body complete? ──yes──► onFrame(chunk bytes)
@@ -82,29 +82,15 @@ export class FrameDecoder {
 
   /**
    * Takes the next bytes and calls `onFrame` for each frame they complete.
-   * @param chunk kept by reference by the frames handed out
+   * @param chunk those from `at` to `end`; the frames handed out lie in it, what is carried is a copy
    * @returns a fault if the stream cannot be decoded any further; the decoder is dead then
    */
-  push(chunk: Buffer): WireFault | undefined {
-    let at = 0;
-    while (at < chunk.length) {
+  push(chunk: Buffer, at = 0, end = chunk.length): WireFault | undefined {
+    while (at < end) {
       if (this.stopped) return this.fault;
-      at = this.carry === undefined ? this.inChunk(chunk, at) : this.inCarry(chunk, at);
+      at = this.carry === undefined ? this.inChunk(chunk, at, end) : this.inCarry(chunk, at, end);
     }
     return this.fault;
-  }
-
-  /**
-   * Like `push`, for bytes that will be overwritten after the call. What completes or continues a carried
-   * frame is copied to its place there; of the rest there is one copy for all of its frames.
-   */
-  pushShared(bytes: Buffer): WireFault | undefined {
-    let at = 0;
-    while (this.carry !== undefined && at < bytes.length) at = this.inCarry(bytes, at);
-    if (at === bytes.length || this.stopped) return this.fault;
-    const rest = Buffer.allocUnsafe(bytes.length - at);
-    bytes.copy(rest, 0, at);
-    return this.push(rest);
   }
 
   /**
@@ -124,10 +110,9 @@ export class FrameDecoder {
   }
 
   /** One frame at `at`, nothing carried. Returns where to go on. */
-  private inChunk(chunk: Buffer, at: number): number {
+  private inChunk(chunk: Buffer, at: number, end: number): number {
     const header = this.header ?? free;
     header.maxHeader = this.maxHeader;
-    const end = chunk.length;
     const body = header.begin(chunk, at, end);
     const last = body + header.length;
     // What it knows is needed beyond this chunk, or it is of no more use.
@@ -152,12 +137,12 @@ export class FrameDecoder {
   }
 
   /** Goes on with the carried frame. Returns where to go on. */
-  private inCarry(chunk: Buffer, at: number): number {
+  private inCarry(chunk: Buffer, at: number, end: number): number {
     if (this.need === 0) {
-      at = this.headerInCarry(chunk, at);
+      at = this.headerInCarry(chunk, at, end);
       if (this.stopped || this.need === 0) return at;
     }
-    const some = Math.min(chunk.length, at + this.need - this.carried);
+    const some = Math.min(end, at + this.need - this.carried);
     this.keep(chunk, at, some);
     this.fill(0);
     return some;
@@ -174,10 +159,10 @@ export class FrameDecoder {
   }
 
   /** Goes on with the header of the carried frame; sets `need` when it is complete. */
-  private headerInCarry(chunk: Buffer, at: number): number {
+  private headerInCarry(chunk: Buffer, at: number, end: number): number {
     const header = this.header!;
     const before = this.carried;
-    const some = Math.min(chunk.length, at + this.maxHeader - before);
+    const some = Math.min(end, at + this.maxHeader - before);
     this.keep(chunk, at, some);
     const body = header.resume(this.carry!, 0, this.carried);
     if (header.fault !== undefined) this.fail(header.fault);

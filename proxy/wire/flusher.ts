@@ -22,3 +22,24 @@ function flushAll(): void {
   listed.length = 0;
   spare = listed;
 }
+
+/** Something that is to be done when a moment has passed. */
+export interface Deferred {
+  due(): void;
+}
+
+let deferred: Deferred[] = [];
+let idle: Deferred[] = [];
+
+/** Has `due` called once, in about a millisecond: one timer for the whole process. */
+export function later(one: Deferred): void {
+  if (deferred.push(one) === 1) setTimeout(callDeferred, 1);
+}
+
+function callDeferred(): void {
+  const now = deferred;
+  deferred = idle;
+  for (const one of now) one.due();
+  now.length = 0;
+  idle = now;
+}

@@ -5,10 +5,13 @@
  *               ^ start                      ^ body             ^ end
  *
  * A frame that a decoder gives out is one object used again and again: it is valid only during the
- * call. The bytes are not: whoever keeps `buffer` keeps them, they are never overwritten by the
- * decoder. The exception are large frames of servers, whose memory is used again once a transport has
- * sent them: whoever keeps bytes of a frame by reference says so by `keepBytes` (slab.ts), during the call.
- * Whoever rewrites them in place (`withId`) must do so before they are sent anywhere,
+ * call. So are its bytes, if they lie in the arena (arena.ts), where links read: the next read of any link overwrites them.
+ * Whoever keeps anything of a frame copies it during the call (`Buffer.from`, `frameOf`, `toString`); a `subarray` is no copy.
+ * A transport's `sendFrame` does so by itself. Frames that were gathered from several reads, and those of clients, have
+ * memory of their own, but nobody need know which are which; that of large frames of servers is used again once a transport
+ * has sent them, unless whoever keeps bytes of them by reference says so by `keepBytes` (slab.ts), during the call.
+ *
+ * Whoever rewrites bytes in place (`withId`) must do so before they are sent anywhere,
  * since transports send the very bytes and may still hold them by reference.
  */
 export interface Frame {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { arena } from './arena.js';
 import { sizeOf, type Piece } from './outbox.js';
 import { slabs } from './slab.js';
 
@@ -17,11 +18,17 @@ type Written = (error?: Error | null) => void;
  * Gives a batch to a socket in one write: small pieces are copied next to each other, large ones go by reference.
  * One buffer costs Node and the kernel less than a vector of many. The copies lie in a block that is used again
  * if the kernel has taken all of them at once, as it nearly always does; if not, the block's rest is used, and then
- * another block.
+ * another block. Pieces in the arena have been copied together before (outbox.ts).
  * @param written callback of the last byte
  * @returns bytes given to the socket
  */
 export function writeBatch(socket: Socket, batch: readonly Piece[], written: Written): number {
+  const [only] = batch;
+  if (batch.length === 1 && only!.header === undefined) {
+    const bytes = only!.buffer.subarray(only!.from, only!.to);
+    socket.write(bytes, releases(socket, bytes, written));
+    return bytes.length;
+  }
   const before = block;
   const start = filled;
   let bytes = 0;
@@ -40,7 +47,7 @@ export function writeBatch(socket: Socket, batch: readonly Piece[], written: Wri
     const piece = batch[i]!;
     const size = sizeOf(piece);
     const alone = from === filled && (i === batch.length - 1 || sizeOf(batch[i + 1]!) > SMALL);
-    if (size > SMALL || (alone && piece.header === undefined)) {
+    if (size > SMALL || piece.buffer === arena || (alone && piece.header === undefined)) {
       if (from < filled) give(block.subarray(from, filled));
       from = filled;
       if (piece.header !== undefined) give(piece.header);

@@ -1,3 +1,4 @@
+import { arena, arenaWords } from './arena.js';
 import type { WireFault, WireFaultReason } from './frame.js';
 
 const CR = 0x0d;
@@ -7,6 +8,7 @@ const SPACE = 0x20;
 const COLON = 0x3a;
 const ZERO = 0x30;
 const CANONICAL = Buffer.from('Content-Length: ', 'latin1');
+const CANONICAL_WORDS = [0, 4, 8, 12].map((at) => CANONICAL.readInt32LE(at));
 const NAME = Buffer.from('content-length', 'latin1');
 const MAX_DIGITS = 10;
 /** 1 for the characters of a header name (RFC 9110, "token"). */
@@ -77,7 +79,7 @@ export class HeaderReader {
   /** The header that nearly everybody sends, in one pass. Returns -1 if it is another or incomplete. */
   private expected(b: Buffer, base: number, end: number): number {
     const digits = base + CANONICAL.length;
-    if (digits + 5 > end || !matches(b, base, CANONICAL)) return -1;
+    if (digits + 5 > end || !(b === arena ? isCanonicalInArena(base) : matches(b, base, CANONICAL))) return -1;
     let at = digits;
     let length = 0;
     for (; at < end && at - digits < MAX_DIGITS; at++) {
@@ -134,6 +136,12 @@ function isBlank(byte: number): boolean {
 
 function matches(b: Buffer, at: number, text: Buffer): boolean {
   for (let i = 0; i < text.length; i++) if (b[at + i] !== text[i]) return false;
+  return true;
+}
+
+/** As `matches(arena, at, CANONICAL)`. */
+function isCanonicalInArena(at: number): boolean {
+  for (let i = 0; i < 4; i++) if (arenaWords.getInt32(at + i * 4, true) !== CANONICAL_WORDS[i]) return false;
   return true;
 }
 

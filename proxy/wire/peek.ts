@@ -1,4 +1,5 @@
 import { atomAt, atomEnd } from './atoms.js';
+import { sessionIdAt, typeAt } from './event-head.js';
 import { nextMember, openObject, skipString, skipValue, space, valueAfterKey } from './skim.js';
 
 /**
@@ -33,9 +34,6 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const NULL_N = 0x6e;
 
-/** How the runtime begins every event, measured on 1.0.85. */
-const EVENT_HEAD = expected('{"jsonrpc":"2.0","method":"session.event","params":{"sessionId":"');
-const EVENT_TYPE = expected('","event":{"type":"');
 
 /** What a server asks of the file system of its sessions. */
 const FILES = 'sessionFs.';
@@ -72,43 +70,19 @@ export function peek(buffer: Buffer, start: number, end: number): Peek {
 
 /** An event just as the runtime writes it; anything else is left to the walk. */
 function peekEvent(buffer: Buffer, start: number, end: number): boolean {
-  const id = start + EVENT_HEAD.length;
-  if (!matches(buffer, start, end, EVENT_HEAD)) return false;
+  const id = sessionIdAt(buffer, start, end);
+  if (id < 0) return false;
   const sessionId = atomAt(buffer, id, end);
   if (sessionId === undefined) return false;
-  const middle = atomEnd;
-  if (!matches(buffer, middle, end, EVENT_TYPE)) return false;
-  const eventType = atomAt(buffer, middle + EVENT_TYPE.length, end);
+  const type = typeAt(buffer, atomEnd, end);
+  if (type < 0) return false;
+  const eventType = atomAt(buffer, type, end);
   if (eventType === undefined) return false;
   found.kind = 'notification';
   found.method = 'session.event';
   found.sessionId = sessionId;
   found.eventType = eventType;
   found.scanned = atomEnd + 1 - start;
-  return true;
-}
-
-/** A text that is compared four bytes at a time, which takes a third less than one by one. */
-interface Expected {
-  readonly length: number;
-  readonly words: Int32Array;
-  /** What is left after the last whole word. */
-  readonly rest: Buffer;
-}
-
-function expected(text: string): Expected {
-  const bytes = Buffer.from(text, 'latin1');
-  const words = new Int32Array(bytes.length >> 2);
-  for (let i = 0; i < words.length; i++) words[i] = bytes.readInt32LE(i * 4);
-  return { length: bytes.length, words, rest: bytes.subarray(words.length * 4) };
-}
-
-function matches(b: Buffer, at: number, end: number, { length, words, rest }: Expected): boolean {
-  if (end - at < length) return false;
-  for (let i = 0; i < words.length; i++, at += 4) {
-    if ((b[at]! | (b[at + 1]! << 8) | (b[at + 2]! << 16) | (b[at + 3]! << 24)) !== words[i]) return false;
-  }
-  for (let i = 0; i < rest.length; i++) if (b[at + i] !== rest[i]) return false;
   return true;
 }
 

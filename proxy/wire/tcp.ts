@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
+import { arena, giveBack } from './arena.js';
 import { Connection, remoteOf } from './connection.js';
 import { FrameDecoder } from './decoder.js';
+import { later, type Deferred } from './flusher.js';
 import { headerOf, type Frame, type WireFault } from './frame.js';
 import { writeBatch } from './gather.js';
 import type { Intake } from './intake.js';
@@ -14,6 +16,9 @@ const KEEPALIVE = 30_000;
 export const NUDGE = Buffer.from('A:1\r\n', 'latin1');
 /** Half of the header that the runtime accepts (64 KiB). */
 export const MAX_OPEN_HEADER = 32 * 1024;
+
+/** Nudges of one connection that may follow each other at once; any more leave one a millisecond. */
+const NUDGES_AT_ONCE = 8;
 
 export interface TcpOptions {
   /** Largest body that is accepted, in bytes. */
@@ -36,14 +41,21 @@ const OWNER = Symbol('transport');
 type Owned = Socket & { [OWNER]: TcpTransport };
 
 /** JSON-RPC over a TCP connection, framed as PROTOCOL.md says. Takes over a connected socket. */
-export class TcpTransport extends Connection {
+export class TcpTransport extends Connection implements Deferred {
   override readonly kind = 'tcp';
   protected declare events: TcpEvents | undefined;
   private readonly decoder: FrameDecoder;
   /** Header bytes of a frame that has not been sent yet. */
   private openHeader = 0;
   private nudging = false;
+  /** When the nudges so far would be through at one a millisecond, on the clock of `nudge`. */
+  private nudgedUntil = -Infinity;
+  private deferred = false;
   private readonly intake: Intake | undefined;
+  /** The socket may have bytes that the kernel has not. */
+  private holds = false;
+  /** Blocks of the arena that the socket may still read from. */
+  private leased: number[] | undefined;
 
   constructor(
     private readonly socket: Socket,
@@ -73,7 +85,7 @@ export class TcpTransport extends Connection {
   }
 
   private static read(this: Socket, chunk: Buffer): void {
-    (this as Owned)[OWNER].take(chunk, false);
+    (this as Owned)[OWNER].take(chunk, 0, chunk.length);
   }
 
   /** Called by the decoder. */
@@ -95,14 +107,27 @@ export class TcpTransport extends Connection {
   }
 
   /**
-   * Sends one header line of the next frame, if no frame leaves in this turn anyway: its segment
+   * Sends one header line of the next frame, if no frame leaves anyway: its segment
    * carries the acknowledgement that the runtime's Nagle algorithm is waiting for (PROTOCOL.md,
-   * "Framing"). Only for runtimes that have been probed.
+   * "Framing"). Only for runtimes that have been probed. A peer that sends without a pause is nudged once a
+   * millisecond: each nudge is a write, and acknowledges all that has come until then.
+   * @param now milliseconds on a clock that never goes back
    */
-  nudge(): void {
-    if (this.closed || this.openHeader + NUDGE.length > MAX_OPEN_HEADER) return;
+  nudge(now = performance.now()): void {
+    if (this.nudging || this.closed || this.openHeader + NUDGE.length > MAX_OPEN_HEADER) return;
     this.nudging = true;
-    this.list();
+    this.nudgedUntil = Math.max(this.nudgedUntil, now);
+    if (this.nudgedUntil - now < NUDGES_AT_ONCE) this.list();
+    else if (!this.deferred) {
+      this.deferred = true;
+      later(this);
+    }
+  }
+
+  /** A nudge that had to wait: unless a frame has left meanwhile, it is sent now. */
+  due(): void {
+    this.deferred = false;
+    if (this.nudging) this.list();
   }
 
   override flush(): void {
@@ -110,9 +135,11 @@ export class TcpTransport extends Connection {
     this.nudging = false;
     super.flush();
     if (!alone || this.closed) return;
+    this.nudgedUntil++;
     this.openHeader += NUDGE.length;
     this.bytesOut += NUDGE.length;
     this.socket.write(NUDGE);
+    this.holds = this.socket.writableLength > 0;
     if (this.openHeader + NUDGE.length > MAX_OPEN_HEADER) this.events?.onNudgeFull?.();
   }
 
@@ -125,10 +152,26 @@ export class TcpTransport extends Connection {
   protected override write(batch: Piece[]): void {
     this.openHeader = 0;
     this.bytesOut += writeBatch(this.socket, batch, this.written);
+    this.holds = this.socket.writableLength > 0;
+    for (const { buffer, from } of batch) {
+      if (buffer !== arena) continue;
+      if (this.holds) (this.leased ??= []).push(from);
+      else giveBack(from);
+    }
   }
 
+  protected override emptied(): void {
+    const { leased } = this;
+    this.leased = undefined;
+    for (const at of leased ?? []) giveBack(at);
+  }
+
+  /** Nobody else writes to the socket: what it held no longer, it does not hold. */
   protected override socketBytes(): number {
-    return this.socket.writableLength;
+    if (!this.holds) return 0;
+    const bytes = this.socket.writableLength;
+    this.holds = bytes > 0;
+    return bytes;
   }
 
   protected override sayGoodbye(): void {
@@ -145,16 +188,15 @@ export class TcpTransport extends Connection {
       this.socket.on('data', TcpTransport.read);
       return;
     }
-    intake.sink = (bytes) => this.take(bytes, true);
+    intake.sink = (bytes, from, to) => this.take(bytes, from, to);
     intake.place = () => this.decoder.place;
     intake.placed = (count) => {
       if (!this.closed) this.came(count, this.decoder.placed(count));
     };
   }
 
-  /** @param shared true if the bytes will be overwritten after the call */
-  private take(bytes: Buffer, shared: boolean): void {
-    if (!this.closed) this.came(bytes.length, shared ? this.decoder.pushShared(bytes) : this.decoder.push(bytes));
+  private take(bytes: Buffer, from: number, to: number): void {
+    if (!this.closed) this.came(to - from, this.decoder.push(bytes, from, to));
   }
 
   /** So many bytes were read, and have been decoded. */

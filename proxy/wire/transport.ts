@@ -61,7 +61,7 @@ export interface Transport {
   listen(events: TransportEvents): void;
   /**
    * Sends a frame at the end of this turn of the event loop, together with whatever else is sent to
-   * this peer. The frame object may be reused at once; its bytes must not be changed any more.
+   * this peer. The frame object may be reused at once; its bytes must not be changed any more, unless they lie in the arena.
    */
   sendFrame(frame: Frame): void;
   sendText(json: string): void;

@@ -171,7 +171,9 @@ export function request(attachment: Attachment, id: number | string, method = 'h
 
 function message(attachment: Attachment, way: 'onEvent' | 'onRequest', body: object): void {
   const frame = frameOf(JSON.stringify({ jsonrpc: '2.0', ...body }));
-  attachment[way](frame, peek(frame.buffer, frame.body, frame.end));
+  const peeked = peek(frame.buffer, frame.body, frame.end);
+  if (way === 'onEvent') attachment.onEvent(frame, peeked.eventType);
+  else attachment.onRequest(frame, peeked);
 }
 
 /** A turn that runs: sent, answered, seen at work. */

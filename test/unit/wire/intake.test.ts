@@ -46,18 +46,18 @@ describe('a transport with an intake', () => {
     expect(owner.bodies).toEqual(['{"n":1}']);
   });
 
-  it('gives frames whose bytes later reads, of any socket, leave as they are', async () => {
+  it('gives frames that are whole while they are handed out, though all sockets read into one place', async () => {
     const sides = await Promise.all([pair(), pair()]);
-    const kept: Frame[][] = [[], []];
+    const seen: string[][] = [[], []];
     const texts = sides.map((_, side) => Array.from({ length: 400 }, (_, n) => JSON.stringify({ side, n, x: String(n % 10).repeat((n * 37) % 3000) })));
     sides.forEach(({ transport }, side) => {
       const owner = new Owner();
-      owner.onFrame = (frame) => void kept[side]!.push({ ...frame });
+      owner.onFrame = (frame) => void seen[side]!.push(bodyOf(frame));
       transport.listen(owner);
     });
     for (let n = 0; n < 400; n++) sides.forEach(({ far }, side) => far.write(framed(texts[side]![n]!)));
-    await until(() => kept.every((frames) => frames.length === 400));
-    expect(kept.map((frames) => frames.map(bodyOf))).toEqual(texts);
+    await until(() => seen.every((bodies) => bodies.length === 400));
+    expect(seen).toEqual(texts);
   });
 
   it('puts a large frame into one buffer of about its size', async () => {
@@ -69,7 +69,7 @@ describe('a transport with an intake', () => {
     const text = JSON.stringify('0123456789'.repeat(300_000));
     far.write(framed('{}') + framed(text) + framed('[]'));
     await until(() => kept.length === 3);
-    expect(kept.map(bodyOf)).toEqual(['{}', text, '[]']);
+    expect(bodyOf(kept[1]!)).toBe(text);
     const { byteLength } = kept[1]!.buffer.buffer;
     expect(byteLength).toBeGreaterThanOrEqual(kept[1]!.end);
     expect(byteLength).toBeLessThan(kept[1]!.end * 2);

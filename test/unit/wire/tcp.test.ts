@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { frameOf, type Frame } from '../../../proxy/wire/frame.js';
 import type { Outbox } from '../../../proxy/wire/outbox.js';
 import { TcpTransport } from '../../../proxy/wire/tcp.js';
@@ -330,6 +330,8 @@ describe('a fault', () => {
 });
 
 describe('a nudge', () => {
+  afterEach(() => void vi.useRealTimers());
+
   it('is one header line of the next frame, which decodes with it', async () => {
     const { transport, far } = await tcpPair();
     const { text } = received(far);
@@ -356,21 +358,43 @@ describe('a nudge', () => {
     expect(text()).toBe(framed('{"n":1}'));
   });
 
+  it('follows others at once only a few times; then it waits a millisecond, and any frame takes its place', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    const { transport, far } = await tcpPair();
+    const { text } = received(far);
+    const burst = async (now: number): Promise<void> => {
+      for (let n = 0; n < 20; n++) {
+        transport.nudge(now);
+        await new Promise(setImmediate);
+      }
+    };
+    await burst(1000);
+    await until(() => text().length === 8 * 5);
+    vi.advanceTimersByTime(1);
+    await until(() => text().length === 9 * 5);
+    await burst(1001);
+    transport.sendText('{}');
+    await until(() => text().endsWith('{}'));
+    vi.advanceTimersByTime(1);
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    expect(text()).toBe('A:1\r\n'.repeat(9) + framed('{}'));
+  });
+
   it('is not sent beyond 32 KiB of open header, until a frame goes out', async () => {
     const { transport, far, owner } = await tcpPair();
     const { text } = received(far);
-    while (owner.nudgeFulls === 0) {
-      transport.nudge();
+    for (let now = performance.now(); owner.nudgeFulls === 0; now++) {
+      transport.nudge(now);
       await new Promise(setImmediate);
     }
     const sent = transport.bytesOut;
     expect(sent).toBe(Math.floor((32 << 10) / 5) * 5);
-    transport.nudge();
+    transport.nudge(Infinity);
     await new Promise(setImmediate);
     expect([transport.bytesOut, owner.nudgeFulls]).toEqual([sent, 1]);
     transport.sendText('{}');
     await new Promise(setImmediate);
-    transport.nudge();
+    transport.nudge(performance.now() + 10_000);
     await until(() => text().endsWith('{}A:1\r\n'));
     expect(decode([text()], { maxHeader: 64 << 10 })).toEqual({ bodies: ['{}'], fault: undefined });
   });
