@@ -8,9 +8,11 @@
  *   nudge     while an answer or a turn is awaited, each received chunk is answered with one header
  *             line of the next frame, which carries the ACK that Nagle waits for (PROTOCOL: Framing)
  */
+import { performance } from 'node:perf_hooks';
 import { arena } from '../wire/arena.js';
 import { sessionIdAt, typeInArena } from '../wire/event-head.js';
 import type { Frame, WireFault } from '../wire/frame.js';
+import { IdTable } from '../wire/id-table.js';
 import { Known, knownEnd } from '../wire/known.js';
 import { peek, type Peek } from '../wire/peek.js';
 import { withId, withNumber } from '../wire/rewrite.js';
@@ -57,7 +59,7 @@ export class Link implements SessionLink {
   connected: ConnectResult | undefined;
   /** When the link last lost its last attachment or call, for the janitor. */
   idleSince = performance.now();
-  private readonly calls = new Map<number, Call>();
+  private readonly calls = new IdTable<Call>();
   private readonly attachments = new Map<string, Attachment>();
   /** The same, for events that lie in the arena. */
   private readonly known = new Known<Attachment>();
@@ -159,12 +161,9 @@ export class Link implements SessionLink {
 
   /** Nobody waits for the answer of this call any more. @returns false when it had been answered */
   abandon(call: Call): boolean {
-    for (const [id, waiting] of this.calls) {
-      if (waiting !== call) continue;
-      this.ended(id);
-      return true;
-    }
-    return false;
+    const id = this.calls.idOf(call);
+    if (id !== undefined) this.ended(id as number);
+    return id !== undefined;
   }
 
   /** Passes a client's answer back to the server, under the server's id. */
@@ -230,7 +229,7 @@ export class Link implements SessionLink {
   private register(call: Call): number {
     const id = this.nextId;
     this.nextId = id === LAST_ID ? FIRST_ID : id + 1;
-    this.calls.set(id, call);
+    this.calls.add(id, call);
     return id;
   }
 
@@ -286,13 +285,17 @@ export class Link implements SessionLink {
     // An unknown id: the call was given up on by its deadline. `null`: nothing to find it by.
     if (!call) return;
     if (peeked.isError && isShutdownNotice(frame, peeked)) this.events.onShutdownNotice(this);
-    this.calls.delete(id);
+    this.calls.take(id);
     call.onAnswer(frame, peeked);
-    this.ended(id);
+    this.rested();
   }
 
   private ended(id: number): void {
-    this.calls.delete(id);
+    this.calls.take(id);
+    this.rested();
+  }
+
+  private rested(): void {
     if (this.calls.size > 0) return;
     this.idleSince = performance.now();
     if (this.retiring) this.close('retired');
@@ -328,7 +331,7 @@ export class Link implements SessionLink {
   private onClose(cause: CloseCause): void {
     this.open = false;
     const lost = refuse('SKYPORT_BACKEND_LOST');
-    const calls = [...this.calls.values()];
+    const calls = this.calls.all();
     this.calls.clear();
     const attachments = [...this.attachments.values()];
     this.lost = [...this.attachments.keys()];

@@ -7,6 +7,7 @@ import { isRefusal } from '../protocol/errors.js';
 import type { MethodSpec } from '../protocol/catalogue.js';
 import { parseAnswer } from '../backends/link.js';
 import { isAmendment } from '../sessions/amendments.js';
+import { readsHistory } from '../sessions/hidden-events.js';
 import type { Send } from '../sessions/sends.js';
 import type { Session } from '../sessions/session.js';
 import type { Ask } from './ask.js';
@@ -19,6 +20,7 @@ const SETTINGS: ReadonlySet<string> = new Set([
   'session.name.set', 'session.plan.update', 'session.model.setAllowedModels', 'session.abort',
 ]);
 
+/** Calls that bring messages of the user. */
 const SENDS: ReadonlySet<string> = new Set(['session.send', 'session.sendMessages']);
 
 /** How the last part of the names of answers to prompts begins. */
@@ -40,18 +42,42 @@ export function rememberAnswer(ask: Ask, session: Session): void {
   };
 }
 
-/** What `isRepeatable` has found for calls of the catalogue. */
-const known = new Map<MethodSpec, boolean>();
+/** What the name of a method says about its calls. */
+export interface Traits {
+  /** Made twice it does what it does once. */
+  readonly harmless: boolean;
+  readonly send: boolean;
+  /** It answers a prompt. */
+  readonly answer: boolean;
+  /** Its parameters are to be noted when it succeeds. */
+  readonly amendment: boolean;
+  readonly abort: boolean;
+  readonly history: boolean;
+}
+
+/** Of the calls of the catalogue that came so far. */
+const known = new Map<MethodSpec, Traits>();
+
+export function traitsOf(spec: MethodSpec): Traits {
+  return known.get(spec) ?? learn(spec);
+}
+
+function learn(spec: MethodSpec): Traits {
+  const { name } = spec;
+  const traits = {
+    harmless: isHarmless(spec), send: SENDS.has(name), answer: isAnswer(spec), amendment: isAmendment(name),
+    abort: name === 'session.abort', history: readsHistory(name),
+  };
+  known.set(spec, traits);
+  return traits;
+}
 
 /** True for a call that may be made once more. @param order as the call is ordered, with its parameters */
 export function isRepeatable(spec: MethodSpec, order: string): boolean {
-  if (SENDS.has(spec.name)) return order === 'write';
-  let found = known.get(spec);
-  if (found === undefined) known.set(spec, (found = isHarmless(spec)));
-  return found;
+  const { send, harmless } = traitsOf(spec);
+  return send ? order === 'write' : harmless;
 }
 
-/** Made twice it does what it does once. */
 function isHarmless({ name, order: usual }: MethodSpec): boolean {
   const last = name.slice(name.lastIndexOf('.') + 1);
   return (usual === 'none' && READS.test(last)) || last.startsWith(ANSWERS) || SETTINGS.has(name) || isAmendment(name);
@@ -63,7 +89,7 @@ function isHarmless({ name, order: usual }: MethodSpec): boolean {
  */
 export function follow(ask: Ask, session: Session, again: () => void): (() => void) | undefined {
   const { journal } = session;
-  if (!journal || !SENDS.has(ask.spec.name)) return undefined;
+  if (!journal || !traitsOf(ask.spec).send) return undefined;
   const send: Send = journal.sends.sent(ask.spec.name, ask.params());
   ask.hook = (frame, peeked) => {
     const answer = parseAnswer(frame, peeked);

@@ -1,6 +1,7 @@
 /**
  * One request of a client on its way: from the frame that brought it to the one answer it gets.
  */
+import { performance } from 'node:perf_hooks';
 import { channels } from '../channels.js';
 import type { Call, Link } from '../backends/link.js';
 import { errorReply, refuse, type ErrorName, type Refusal } from '../protocol/errors.js';
@@ -13,6 +14,7 @@ import type { Scan } from '../wire/scan.js';
 import { withId, withNumber } from '../wire/rewrite.js';
 import type { Client } from './client.js';
 import { paramsOf } from './params.js';
+import { pinOf, type Pin } from './pin.js';
 
 /** Looks at an answer before the client gets it. `false`: it takes care of the answer itself. */
 export type AnswerHook = (frame: Frame, peeked: Peek) => boolean | void;
@@ -41,7 +43,11 @@ export function askIdOf(id: unknown): AskId {
   return typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < LARGEST_ID ? id : JSON.stringify(id);
 }
 
-export class Ask implements Call {
+/** In the place of a message that was not kept. */
+const NOTHING = Buffer.alloc(0);
+
+/** It is the frame of its message itself: that one lives as long as the call. */
+export class Ask implements Call, Frame {
   done = false;
   /** Passed on to a CLI server, or past the point of taking it back: cancelling it has no effect. */
   sent = false;
@@ -52,15 +58,21 @@ export class Ask implements Call {
   /** It has waited once for what was not there: its session, which another Skyport may have made, or a backend. */
   looked = false;
   /** Makes the call once more when its server is lost. A call that has it is kept until it is answered. */
-  again: (() => void) | undefined;
+  again: ((ask: Ask) => void) | undefined;
   /** Counts this call among those under way on it, until it ends. */
   counted: Session | undefined;
   private tries = 0;
   private link: Link | undefined;
   private session: Session | undefined;
   private ticket: Ticket | undefined;
-  private heldBytes = 0;
-  private frame: Frame;
+  /** Set when the message is kept. */
+  private pin: Pin | undefined;
+  /** It counts among what its client has waiting. */
+  private held = false;
+  buffer: Buffer;
+  start: number;
+  body: number;
+  end: number;
   private readonly startedAt = performance.now();
 
   constructor(
@@ -71,7 +83,10 @@ export class Ask implements Call {
     /** Offsets into the frame's buffer. */
     public scan: Scan,
   ) {
-    this.frame = frame;
+    this.buffer = frame.buffer;
+    this.start = frame.start;
+    this.body = frame.body;
+    this.end = frame.end;
   }
 
   /** The client's id as JSON text. */
@@ -79,31 +94,59 @@ export class Ask implements Call {
     return String(this.id);
   }
 
-  /** Keeps the message beyond the call that brought it, because it has to wait. */
+  /**
+   * Keeps the message beyond the call that brought it, because it has to wait or may have to be sent again: by
+   * reference, where that keeps little else, for most are answered before anybody needs it.
+   */
   keep(): void {
-    if (this.heldBytes > 0 || this.done) return;
-    const { buffer, start, body, end } = this.frame;
-    const from = start >= 0 ? start : body;
-    const copy = Buffer.from(buffer.subarray(from, end));
-    this.frame = { buffer: copy, start: start >= 0 ? 0 : -1, body: body - from, end: end - from };
-    shift(this.scan, -from);
-    this.heldBytes = copy.length;
-    this.client.hold(this.heldBytes);
+    if (this.held || this.done) return;
+    this.pin ??= pinOf(this.buffer, this.end - this.first);
+    if (this.pin === undefined) {
+      this.copy();
+      this.pin = { buffer: this.buffer, bytes: this.buffer.length, users: 0 };
+    }
+    this.held = true;
+    if (this.pin.users++ === 0) this.client.hold(this.pin.bytes);
+  }
+
+  /** Gives the message a buffer of its own. */
+  private copy(): void {
+    const { first } = this;
+    this.buffer = Buffer.from(this.buffer.subarray(first, this.end));
+    this.start = this.start >= 0 ? 0 : -1;
+    this.body -= first;
+    this.end -= first;
+    this.scan = shifted(this.scan, -first);
+  }
+
+  /** The first byte of the message that is known to be its own. */
+  private get first(): number {
+    return this.start >= 0 ? this.start : this.body;
+  }
+
+  /** The call that brought the message is over: it is let go, unless it was kept. */
+  settle(): void {
+    if (this.pin === undefined) this.buffer = NOTHING;
   }
 
   /** Takes the place of the message that came, for a call that is passed on changed. */
-  replace(frame: Frame, scan: Scan): void {
-    this.frame = frame;
+  replace({ buffer, start, body, end }: Frame, scan: Scan): void {
+    this.buffer = buffer;
+    this.start = start;
+    this.body = body;
+    this.end = end;
     this.scan = scan;
   }
 
+  /** As it is now. */
   get message(): Frame {
-    return this.frame;
+    const { buffer, start, body, end } = this;
+    return { buffer, start, body, end };
   }
 
   /** The params, parsed whole; `{}` when there are none. */
   params(): Record<string, unknown> {
-    return paramsOf(this.frame, this.scan);
+    return paramsOf(this, this.scan);
   }
 
   /** Waits for its place among the session's writes, then calls `start`. */
@@ -119,11 +162,13 @@ export class Ask implements Call {
 
   forward(link: Link, backend: string): void {
     if (this.done) return;
+    // What was given to another link may still lie in its queue: no other id is written into that.
+    if (this.backend !== undefined) this.copy();
     this.sent = true;
     this.backend = backend;
     this.link = link;
     if (this.again) this.keep();
-    link.forward(this.frame, this.scan.idStart, this.scan.idEnd, this);
+    link.forward(this, this.scan.idStart, this.scan.idEnd, this);
     if (!this.again) this.release();
     this.client.pausedBy(link);
   }
@@ -140,7 +185,7 @@ export class Ask implements Call {
     const { id } = this;
     const { idStart, idEnd } = peeked;
     this.client.deliver(typeof id === 'number' ? withNumber(frame, idStart, idEnd, id) : withId(frame, idStart, idEnd, id));
-    this.end(ok ? 'ok' : 'error', ok);
+    this.finish(ok ? 'ok' : 'error', ok);
   }
 
   onLost(refusal: Refusal): void {
@@ -151,7 +196,7 @@ export class Ask implements Call {
     }
     this.tries++;
     // Not before everybody has heard that the link is lost.
-    setImmediate(again);
+    setImmediate(again, this);
   }
 
   /** Whoever it was passed on to has no say in it any more: an answer that still comes is nobody's. @param holder another Skyport has */
@@ -168,14 +213,14 @@ export class Ask implements Call {
   result(value: unknown): void {
     if (this.done) return;
     this.client.deliverText(`{"jsonrpc":"2.0","id":${this.idToken},"result":${JSON.stringify(value)}}`);
-    this.end('ok', true);
+    this.finish('ok', true);
   }
 
   refuse(refusal: Refusal): void {
     if (this.done) return;
     this.client.deliverText(errorReply(this.idToken, refusal));
     channels.refusal.publish({ name: refusal.name, method: this.spec.name, user: this.client.user, rule: refusal.rule });
-    this.end(refusal.name, false);
+    this.finish(refusal.name, false);
   }
 
   /** The client is gone. What has been passed on holds its place in the line until it is answered. */
@@ -185,10 +230,10 @@ export class Ask implements Call {
 
   /** Ends it without an answer: there is nobody to read one. */
   giveUp(): void {
-    this.end('SKYPORT_CLIENT_GONE', false);
+    this.finish('SKYPORT_CLIENT_GONE', false);
   }
 
-  private end(outcome: 'ok' | 'error' | ErrorName, ok: boolean): void {
+  private finish(outcome: 'ok' | 'error' | ErrorName, ok: boolean): void {
     if (this.done) return;
     this.done = true;
     this.release();
@@ -209,27 +254,23 @@ export class Ask implements Call {
   }
 
   private release(): void {
-    if (this.heldBytes > 0) this.client.hold(-this.heldBytes);
-    this.heldBytes = 0;
+    if (!this.held) return;
+    this.held = false;
+    if (--this.pin!.users === 0) this.client.hold(-this.pin!.bytes);
   }
 }
 
-/** In place: nobody else has the scan of a request. */
-function shift(scan: Scan, by: number): void {
-  if (scan.idStart >= 0) {
-    scan.idStart += by;
-    scan.idEnd += by;
+/** Another object: a call that is made anew may go back to the message and the scan that it had. */
+function shifted(scan: Scan, by: number): Scan {
+  const moved = { ...scan };
+  for (const [start, end] of PLACES) {
+    if (moved[start] < 0) continue;
+    moved[start] += by;
+    moved[end] += by;
   }
-  if (scan.methodStart >= 0) {
-    scan.methodStart += by;
-    scan.methodEnd += by;
-  }
-  if (scan.paramsStart >= 0) {
-    scan.paramsStart += by;
-    scan.paramsEnd += by;
-  }
-  if (scan.sessionIdStart >= 0) {
-    scan.sessionIdStart += by;
-    scan.sessionIdEnd += by;
-  }
+  return moved;
 }
+
+const PLACES = [
+  ['idStart', 'idEnd'], ['methodStart', 'methodEnd'], ['paramsStart', 'paramsEnd'], ['sessionIdStart', 'sessionIdEnd'],
+] as const;

@@ -14,11 +14,12 @@ import type { Access } from '../protocol/access.js';
 import type { Attachment, Residue, ServerRequest, SessionClient } from '../sessions/attachment.js';
 import type { Session } from '../sessions/session.js';
 import { frameOf, isWireFault, type Frame, type WireFault } from '../wire/frame.js';
+import { IdTable } from '../wire/id-table.js';
 import { peek } from '../wire/peek.js';
 import { withId } from '../wire/rewrite.js';
 import { scan, type Scan } from '../wire/scan.js';
 import type { CloseCause, Transport, TransportEvents } from '../wire/transport.js';
-import { askIdOf, type Ask, type AskId } from './ask.js';
+import { askIdOf, type Ask } from './ask.js';
 import { Handshake } from './handshake.js';
 import { Leftovers } from './leftovers.js';
 import { passAnswer } from './questions.js';
@@ -33,6 +34,9 @@ const LINK_HIGH_WATER = 1_048_576;
 
 /** Milliseconds for a last message to leave before the connection is cut. */
 const FAREWELL = 1_000;
+
+/** Of its calls' table, while nothing is under way. */
+const SLOTS_KEPT = 64;
 
 /** A client that nobody knows yet needs no larger messages than its `connect`. */
 export const HANDSHAKE_FRAME = 65_536;
@@ -60,7 +64,7 @@ export class Client implements SessionClient, TransportEvents {
   private attached: Map<string, Attachment> | undefined;
   /** By session: for whom another Skyport attaches. */
   behalf: Map<string, Behalf> | undefined;
-  private asks: Map<AskId, Ask> | undefined;
+  private asks: IdTable<Ask> | undefined;
   private homes: Map<Backend, Link> | undefined;
   private serverRequests: ServerRequests | undefined;
   private leftovers: Leftovers | undefined;
@@ -158,17 +162,17 @@ export class Client implements SessionClient, TransportEvents {
 
   /** The access to a session may have changed: what it does not allow any more ends. */
   review(session: Session): void {
-    if (this.principal) review(this, session, this.asks?.values() ?? []);
+    if (this.principal) review(this, session, this.asks?.all() ?? []);
   }
 
   /** The ids of the sessions that it calls. */
   sessionsAsked(): Set<string> {
-    return new Set([...this.asks?.values() ?? []].flatMap(({ scan: { sessionId } }) => sessionId ?? []));
+    return new Set((this.asks?.all() ?? []).flatMap(({ scan: { sessionId } }) => sessionId ?? []));
   }
 
   /** A session is taken off its server, or has another `holder`: what it has been asked for there is answered by nobody any more. */
   displaced(session: Session, holder = true): void {
-    for (const ask of [...this.asks?.values() ?? []]) if (ask.scan.sessionId === session.id) ask.displaced(holder);
+    for (const ask of this.asks?.all() ?? []) if (ask.scan.sessionId === session.id) ask.displaced(holder);
   }
 
   /** The requests of a server that wait for this client's answer on an attachment; they are not its any more. */
@@ -199,15 +203,15 @@ export class Client implements SessionClient, TransportEvents {
   /** Takes a request in, unless the client has too many under way. */
   begin(ask: Ask): Refusal | undefined {
     this.requests++;
-    this.asks ??= new Map();
-    if (this.asks.has(ask.id)) return refuse('SKYPORT_DUPLICATE_ID');
+    this.asks ??= new IdTable(SLOTS_KEPT);
+    if (this.asks.get(ask.id)) return refuse('SKYPORT_DUPLICATE_ID');
     if (this.asks.size >= this.services.limits.requests_per_client && !this.isPeer) return refuse('SKYPORT_TOO_MANY_REQUESTS');
-    this.asks.set(ask.id, ask);
+    this.asks.add(ask.id, ask);
     return undefined;
   }
 
   answered(ask: Ask): void {
-    if (this.asks?.get(ask.id) === ask) this.asks.delete(ask.id);
+    if (this.asks?.get(ask.id) === ask) this.asks.take(ask.id);
     if (this.leaving && this.idle) this.rested = true;
   }
 
@@ -366,7 +370,7 @@ export class Client implements SessionClient, TransportEvents {
     // `ws` closes by itself on some, before anybody can be told.
     const reason = cause.reason === 'fault' && cause.fault ? this.refuseFrame(cause.fault) : cause.reason;
     this.services.roster.remove(this);
-    for (const ask of [...this.asks?.values() ?? []]) ask.abandon();
+    for (const ask of this.asks?.all() ?? []) ask.abandon();
     this.letGo();
     channels.clientClosed.publish({
       clientId: this.id,

@@ -7,14 +7,13 @@ import type { DialFailure } from '../backends/dial.js';
 import { parseAnswer, type Link } from '../backends/link.js';
 import type { Backend } from '../backends/backend.js';
 import type { Pool } from '../backends/pool.js';
-import { isAmendment } from '../sessions/amendments.js';
-import { readsHistory } from '../sessions/hidden-events.js';
 import type { Attachment } from '../sessions/attachment.js';
+import type { OrderKind } from '../sessions/order.js';
 import type { Session } from '../sessions/session.js';
 import { channels } from '../channels.js';
 import { frameOf, type Frame } from '../wire/frame.js';
 import { peek, type Peek } from '../wire/peek.js';
-import { follow, isAnswer, isRepeatable, rememberAnswer } from './again.js';
+import { follow, isRepeatable, rememberAnswer, traitsOf, type Traits } from './again.js';
 import type { Ask } from './ask.js';
 import type { Client } from './client.js';
 import { waitsForServer } from './tenants.js';
@@ -33,10 +32,15 @@ export function passOn(ask: Ask, session: Session): undefined {
     return undefined;
   }
   // A read that overtakes the create of its session would find nothing.
-  const line = (): void => ask.line(session, order === 'none' ? 'long' : order, () => send(ask, session));
-  if (spec.opensTurn) admit(ask, session, line);
-  else line();
+  inLine(ask, session, order === 'none' ? 'long' : order);
   return undefined;
+}
+
+/** Apart from `passOn`, most of whose calls need no closures. */
+function inLine(ask: Ask, session: Session, order: OrderKind): void {
+  const line = (): void => ask.line(session, order, () => send(ask, session));
+  if (ask.spec.opensTurn) admit(ask, session, line);
+  else line();
 }
 
 /** The user's limits first: whoever waits for the lock of a session has what his turn needs. */
@@ -50,22 +54,23 @@ function send(ask: Ask, session: Session): void {
     ask.refuse(refuseSession(session.id));
     return;
   }
-  const { client } = ask;
-  const absent = session.dozing ?? session.recovering;
-  if (absent) {
-    // Nobody wants a turn completed that its client ends meanwhile.
-    if (session.recovering && ask.spec.name === 'session.abort') session.journal?.abort();
-    ask.keep();
-    void absent.then(() => send(ask, session));
-    return;
-  }
-  const attachment = client.attachments.get(session.id);
-  if (attachment && attachment.state !== 'lost' && attachment.link && !attachment.reattaching) {
+  const attachment = ask.client.attachments.get(session.id);
+  if (session.dozing || session.recovering) sendLater(ask, session);
+  else if (attachment && attachment.state !== 'lost' && attachment.link && !attachment.reattaching) {
     dispatchOn(ask, session, attachment.link as Link);
-    return;
-  }
+  } else sendElsewhere(ask, session, attachment);
+}
+
+function sendLater(ask: Ask, session: Session): void {
+  // Nobody wants a turn completed that its client ends meanwhile.
+  if (session.recovering && ask.spec.name === 'session.abort') session.journal?.abort();
   ask.keep();
-  void findLink(client, session, attachment).then((link) => {
+  void (session.dozing ?? session.recovering)!.then(() => send(ask, session));
+}
+
+function sendElsewhere(ask: Ask, session: Session, attachment: Attachment | undefined): void {
+  ask.keep();
+  void findLink(ask.client, session, attachment).then((link) => {
     if (isRefusal(link)) ask.refuse(link);
     else dispatchOn(ask, session, link);
   });
@@ -78,13 +83,14 @@ function dispatchOn(ask: Ask, session: Session, link: Link): void {
     ask.forward(link, session.backend);
     return;
   }
-  if (spec.name === 'session.abort') session.stall?.abort();
-  const params = isAmendment(spec.name) ? ask.params() : undefined;
+  const traits = traitsOf(spec);
+  if (traits.abort) session.stall?.abort();
+  const params = traits.amendment ? ask.params() : undefined;
   session.calls++;
   ask.counted = session;
   if (params || spec.opensTurn) noteEnd(ask, session, params);
-  if (session.hidden.any && readsHistory(spec.name)) ask.hook = (frame, peeked) => stripHidden(ask, session, frame, peeked);
-  if (session.journal) outlive(ask, session);
+  if (traits.history && session.hidden.any) strip(ask, session);
+  if (session.journal) outlive(ask, session, traits);
   ask.forward(link, session.backend);
 }
 
@@ -103,22 +109,34 @@ function noteEnd(ask: Ask, session: Session, params: Record<string, unknown> | u
 }
 
 /** The call may have to be made again, when its server is lost. */
-function outlive(ask: Ask, session: Session): void {
+function outlive(ask: Ask, session: Session, traits: Traits): void {
   const { spec } = ask;
-  if (spec.name === 'session.abort' && session.turn.open) session.journal!.abort();
+  if (traits.abort && session.turn.open) session.journal!.abort();
   if (!isRepeatable(spec, orderOf(spec, ask.scan.paramKeys))) return;
-  if (isAnswer(spec)) rememberAnswer(ask, session);
-  const again = (): void => send(ask, session);
-  const asItIs = follow(ask, session, again) ?? again;
-  const { client } = ask;
-  ask.again = () => {
-    const recovered = session.recovering ?? Promise.resolve(!spec.opensTurn);
-    void recovered.then((ok) => {
-      // What has brought one server after the other down is not tried on the next one.
-      if (ok || !spec.opensTurn) asItIs();
-      else ask.refuse(refuse(client.services.draining ? 'SKYPORT_SHUTTING_DOWN' : 'SKYPORT_BACKEND_LOST'));
-    });
-  };
+  if (traits.answer) rememberAnswer(ask, session);
+  ask.again = traits.send ? followed(ask, session) : repeat;
+}
+
+function followed(ask: Ask, session: Session): (ask: Ask) => void {
+  const asItIs = follow(ask, session, () => send(ask, session));
+  return asItIs ? () => repeat(ask, asItIs) : repeat;
+}
+
+/** Makes a call again whose server was lost. No closure: nearly every call could need it, and next to none does. */
+function repeat(ask: Ask, asItIs?: () => void): void {
+  const { spec, client } = ask;
+  const session = ask.counted!;
+  const recovered = session.recovering ?? Promise.resolve(!spec.opensTurn);
+  void recovered.then((ok) => {
+    // What has brought one server after the other down is not tried on the next one.
+    if (!ok && spec.opensTurn) ask.refuse(refuse(client.services.draining ? 'SKYPORT_SHUTTING_DOWN' : 'SKYPORT_BACKEND_LOST'));
+    else if (asItIs) asItIs();
+    else send(ask, session);
+  });
+}
+
+function strip(ask: Ask, session: Session): void {
+  ask.hook = (frame, peeked) => stripHidden(ask, session, frame, peeked);
 }
 
 /** A history without what is there only because Skyport unloaded the session meanwhile. */

@@ -33,6 +33,12 @@ export function dispatch(client: Client, frame: Frame, scanned: Scan): void {
     return;
   }
   const ask = new Ask(client, id, spec, frame, scanned);
+  begin(ask, spec);
+  ask.settle();
+}
+
+function begin(ask: Ask, spec: MethodSpec): void {
+  const { client } = ask;
   const overload = client.begin(ask) ?? (client.crowded ? refuse('SKYPORT_TOO_MANY_REQUESTS') : undefined);
   if (overload) {
     ask.refuse(overload);

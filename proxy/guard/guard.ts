@@ -7,7 +7,7 @@
  */
 import { isRefusal, refuse, type Refusal } from '../protocol/errors.js';
 import type { MethodSpec, RuleName } from '../protocol/method.js';
-import { printable, type Ask, type Fields } from './check.js';
+import { printable, type Ask, type Check, type Fields } from './check.js';
 import { ownerDirectory, within } from './directories.js';
 import { checksOf, impliedBy } from './parameters.js';
 import { RULES, type Profile } from './rules.js';
@@ -41,6 +41,9 @@ const ALTERNATIVES: readonly (readonly [prefix: string, alternative: string])[] 
   ['llmInference.', 'A CLI server has one inference provider for all users\' sessions. Name a `provider` in session.create instead'],
   ['registerExtensionLaunchProvider', 'A CLI server has one extension launch provider for all users\' sessions. There is no alternative'],
 ];
+
+/** Nothing is to be sent instead. */
+const AS_IT_IS: { readonly replace?: undefined } = Object.freeze({});
 
 export class Guard {
   private readonly openFor: ReadonlyMap<string, ReadonlySet<RuleName>>;
@@ -84,13 +87,20 @@ export class Guard {
     if (keys.length > 1 && new Set(keys).size !== keys.length) {
       return refuse('SKYPORT_INVALID_PARAMS', `A parameter of ${spec.name} is given twice`);
     }
-    const unknown = this.closed(caller, owner, 'uncatalogued') ? keys.find((key) => !spec.params.has(key)) : undefined;
-    if (unknown !== undefined) {
+    const unknown = uncatalogued(keys, spec);
+    if (unknown !== undefined && this.closed(caller, owner, 'uncatalogued')) {
       const message = `Parameter ${printable(unknown)} of ${spec.name} is not known (rule uncatalogued)`;
       return refuse('SKYPORT_PARAMETER_REFUSED', message, 'uncatalogued');
     }
     const checks = checksOf(spec.name);
-    if (checks === undefined) return {};
+    return checks === undefined ? AS_IT_IS : this.judge(caller, owner, spec, keys, params, checks);
+  }
+
+  /** The parameters that a rule looks at, one by one. */
+  private judge(
+    caller: Caller, owner: string, spec: MethodSpec, keys: readonly string[], params: () => Record<string, unknown>,
+    checks: Readonly<Record<string, Check>>,
+  ): Refusal | { replace?: Record<string, unknown> } {
     const home = this.home(owner);
     let parsed: Fields | undefined;
     const values = (): Fields => (parsed ??= params());
@@ -107,7 +117,7 @@ export class Guard {
     for (const [key, value] of Object.entries(impliedBy(spec, ask))) {
       if (!keys.includes(key) || values()[key] === null) replace[key] = value;
     }
-    return Object.keys(replace).length > 0 ? { replace: { ...values(), ...replace } } : {};
+    return Object.keys(replace).length > 0 ? { replace: { ...values(), ...replace } } : AS_IT_IS;
   }
 
   /** `<root>/<owner>` under profile tenant with a root; undefined otherwise. */
@@ -136,6 +146,12 @@ export class Guard {
     const alternative = ALTERNATIVES.find(([prefix]) => spec.name.startsWith(prefix))?.[1] ?? '';
     return refuse('SKYPORT_PROVIDER_REFUSED', `Method ${spec.name} is refused (rule providers). ${alternative}.`, rule);
   }
+}
+
+/** The first key that the catalogue does not have. */
+function uncatalogued(keys: readonly string[], spec: MethodSpec): string | undefined {
+  for (let i = 0; i < keys.length; i++) if (!spec.params.has(keys[i]!)) return keys[i];
+  return undefined;
 }
 
 /** What relative paths of a call start from: its own working directory, where that is the owner's. */

@@ -174,9 +174,11 @@ export function impliedBy(spec: MethodSpec, ask: Ask): Fields {
   return implied;
 }
 
+const BY_METHOD: ReadonlyMap<string, Readonly<Record<string, Check>>> = new Map(Object.entries(PARAMETERS));
+
 /** The checks of a method by parameter; undefined when none of its parameters is looked at. */
 export function checksOf(method: string): Readonly<Record<string, Check>> | undefined {
-  return Object.hasOwn(PARAMETERS, method) ? PARAMETERS[method] : undefined;
+  return BY_METHOD.get(method);
 }
 
 /** Every method with checks, for the documentation. */

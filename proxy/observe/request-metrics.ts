@@ -15,8 +15,9 @@ const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 interface Counted {
   readonly label: string;
   readonly durations: Tally;
-  /** Since the last scrape, by outcome. */
+  /** Since the last scrape, by outcome; the usual one by itself. */
   readonly outcomes: Map<string, number>;
+  ok: number;
 }
 
 export class RequestMetrics {
@@ -35,7 +36,8 @@ export class RequestMetrics {
   count({ method, outcome, durationMs }: RequestDone): void {
     const counted = this.#methods.get(method) ?? this.#first(method);
     counted.durations.observe(durationMs / 1000);
-    counted.outcomes.set(outcome, (counted.outcomes.get(outcome) ?? 0) + 1);
+    if (outcome === 'ok') counted.ok++;
+    else counted.outcomes.set(outcome, (counted.outcomes.get(outcome) ?? 0) + 1);
   }
 
   /** Gives the counts to prom-client. Call before a scrape. */
@@ -44,7 +46,10 @@ export class RequestMetrics {
     this.#publish(this.#unknown);
   }
 
-  #publish({ label, outcomes }: Counted): void {
+  #publish(counted: Counted): void {
+    const { label, outcomes, ok } = counted;
+    if (ok > 0) this.#requests.inc({ method: label, outcome: 'ok' }, ok);
+    counted.ok = 0;
     for (const [outcome, times] of outcomes) this.#requests.inc({ method: label, outcome }, times);
     outcomes.clear();
   }
@@ -57,6 +62,6 @@ export class RequestMetrics {
   }
 
   #counted(label: string, kind: RequestKind): Counted {
-    return { label, durations: this.#durations.get(kind)!, outcomes: new Map() };
+    return { label, durations: this.#durations.get(kind)!, outcomes: new Map(), ok: 0 };
   }
 }

@@ -33,5 +33,5 @@ export function isKnownMethod(method: string): boolean {
 
 /** `order` of a call with these top-level parameters: some parameters turn a short write into a long one. */
 export function orderOf(spec: MethodSpec, keys: readonly string[]): MethodSpec['order'] {
-  return spec.longWith.some((name) => keys.includes(name)) ? 'long' : spec.order;
+  return spec.longWith.length > 0 && spec.longWith.some((name) => keys.includes(name)) ? 'long' : spec.order;
 }

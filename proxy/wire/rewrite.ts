@@ -101,12 +101,22 @@ function digitsOf(value: number): number {
 }
 
 function writeDigits(buffer: Buffer, at: number, digits: number, value: number): void {
-  for (let i = at + digits - 1; i >= at; i--) {
+  let i = at + digits - 1;
+  // Beyond 32 bits there is no division of whole numbers.
+  for (; value > LARGEST_INT; i--) {
     const rest = Math.floor(value / 10);
-    buffer[i] = 0x30 + value - rest * 10;
+    buffer[i] = ZERO + value - rest * 10;
     value = rest;
   }
+  for (let left = value | 0; i >= at; i--) {
+    const rest = (left / 10) | 0;
+    buffer[i] = ZERO + left - rest * 10;
+    left = rest;
+  }
 }
+
+const ZERO = 0x30;
+const LARGEST_INT = 2 ** 31 - 1;
 
 /**
  * Puts another method or other params in the place of a request's.

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { WireFault, WireFaultReason } from './frame.js';
 import { JsonReader } from './json.js';
+import { MAX_ID, MAX_METHOD, readTo, SURELY_I64, usualRequest, WHOLE } from './usual-request.js';
 
 /**
  * What the proxy must know of a message that an untrusted client sends. All positions are offsets
@@ -21,7 +22,7 @@ export interface Scan {
   sessionIdStart: number;
   sessionIdEnd: number;
   /** Keys of `params`, decoded, in the order they were written; no two are equal. */
-  paramKeys: string[];
+  paramKeys: readonly string[];
   /** True for a response with an error. */
   isError: boolean;
 }
@@ -34,10 +35,6 @@ const COMMA = 0x2c;
 const QUOTE = 0x22;
 const NULL_N = 0x6e;
 
-/** Longest string id, in bytes as written between its quotes. */
-export const MAX_ID = 256;
-/** Longest method name, in bytes as written between its quotes. */
-export const MAX_METHOD = 128;
 /** Most keys of `params`; `session.create`, the widest call, has about 60. */
 export const MAX_PARAM_KEYS = 1000;
 const FEW_KEYS = 16;
@@ -56,11 +53,16 @@ const PARAMS = bit('params');
 const RESULT = bit('result');
 const ERROR = bit('error');
 
+const NO_KEYS: readonly string[] = Object.freeze([]);
+
 const reader = new JsonReader();
 
 /** The message being scanned, and the first thing that is wrong with it though it is JSON. */
 let found: Scan;
 let refusal: string | undefined;
+/** The members that it has. */
+let seen = 0;
+let idTwice = false;
 /** The keys of its `params`, once they are more than a few. */
 let many: Set<string> | undefined;
 
@@ -74,48 +76,78 @@ let many: Set<string> | undefined;
  * The fault has the id if the text is JSON, has exactly one id, and is not a response
  */
 export function scan(buffer: Buffer, start: number, end: number): Scan | WireFault {
-  if (!isUtf8(buffer.subarray(start, end))) return fault('parse_error', 'The message is not valid UTF-8');
-  reader.begin(buffer, start, end);
+  const usual = usualRequest(buffer, start, end);
+  if (usual === undefined) return scanFrom(buffer, start, end, false);
+  if (readTo === WHOLE) return usual;
+  found = usual;
+  return scanFrom(buffer, readTo, end, true);
+}
+
+/** @param at where the reader begins. @param behind true if that is behind the head, which is plain ASCII */
+function scanFrom(buffer: Buffer, at: number, end: number, behind: boolean): Scan | WireFault {
+  if (!isUtf8(buffer.subarray(at, end))) return fault('parse_error', 'The message is not valid UTF-8');
+  reader.begin(buffer, at, end);
   refusal = undefined;
-  found = {
-    kind: 'request', idStart: -1, idEnd: -1, method: '', methodStart: -1, methodEnd: -1, paramsStart: -1, paramsEnd: -1,
-    sessionId: undefined, sessionIdStart: -1, sessionIdEnd: -1, paramKeys: [], isError: false,
-  };
-  const outcome = scanMessage(buffer);
+  idTwice = false;
+  const outcome = behind ? scanRest(buffer) : scanMessage(buffer);
   reader.finish();
   return outcome;
 }
 
+/** All that comes after the head. */
+function scanRest(buffer: Buffer): Scan | WireFault {
+  seen = JSONRPC | ID | METHOD | PARAMS;
+  if (reader.next() === COMMA) {
+    const keys = ['sessionId'];
+    found.paramKeys = keys;
+    reader.at++;
+    if (!moreParams(keys)) return notJson();
+  } else if (!reader.take(CLOSE_BRACE)) return notJson();
+  found.paramsEnd = reader.at;
+  if (reader.take(COMMA) && !moreMembers(buffer)) return notJson();
+  return reader.take(CLOSE_BRACE) ? judged(buffer) : notJson();
+}
+
 function scanMessage(buffer: Buffer): Scan | WireFault {
+  seen = 0;
+  found = {
+    kind: 'request', idStart: -1, idEnd: -1, method: '', methodStart: -1, methodEnd: -1, paramsStart: -1, paramsEnd: -1,
+    sessionId: undefined, sessionIdStart: -1, sessionIdEnd: -1, paramKeys: NO_KEYS, isError: false,
+  };
   const first = reader.next();
   if (first !== OPEN_BRACE) {
     if (!reader.value(0) || reader.next() !== -1) return notJson();
     if (reader.unreadable !== undefined) return fault('parse_error', reader.unreadable);
     return fault('invalid_request', first === OPEN_BRACKET ? 'Batches are not supported' : 'The message is not an object');
   }
-  let seen = 0;
-  let idTwice = false;
   reader.at++;
   if (reader.next() === CLOSE_BRACE) reader.at++;
-  else {
-    do {
-      reader.next();
-      const from = reader.at;
-      if (!reader.key()) return notJson();
-      const key = topKey(from);
-      if (key === 0 || (seen & key) !== 0) {
-        idTwice ||= key === ID;
-        refuse(key === 0 ? 'A key that JSON-RPC does not know' : 'A key is given twice');
-        if (!reader.value(1)) return notJson();
-      } else {
-        seen |= key;
-        if (!member(buffer, key)) return notJson();
-      }
-    } while (reader.take(COMMA));
-    if (!reader.take(CLOSE_BRACE)) return notJson();
-  }
-  if (reader.next() !== -1) return notJson();
+  else if (!moreMembers(buffer) || !reader.take(CLOSE_BRACE)) return notJson();
+  return judged(buffer);
+}
 
+/** One member and all that follow it, without the closing brace. Returns false if that is not JSON. */
+function moreMembers(buffer: Buffer): boolean {
+  do {
+    reader.next();
+    const from = reader.at;
+    if (!reader.key()) return false;
+    const key = topKey(from);
+    if (key === 0 || (seen & key) !== 0) {
+      idTwice ||= key === ID;
+      refuse(key === 0 ? 'A key that JSON-RPC does not know' : 'A key is given twice');
+      if (!reader.value(1)) return false;
+    } else {
+      seen |= key;
+      if (!member(buffer, key)) return false;
+    }
+  } while (reader.take(COMMA));
+  return true;
+}
+
+/** The outcome, once the message has been read. */
+function judged(buffer: Buffer): Scan | WireFault {
+  if (reader.next() !== -1) return notJson();
   checkMembers(seen);
   if (reader.unreadable === undefined && refusal === undefined) return found;
   const isResponse = (seen & METHOD) === 0 && (seen & (RESULT | ERROR)) !== 0;
@@ -175,7 +207,7 @@ function isId(buffer: Buffer, first: number, from: number, to: number): boolean 
     return false;
   }
   // As most are: no text and no BigInt is made of it.
-  if (to - from <= 18 && isDigits(buffer, from, to)) return true;
+  if (to - from <= SURELY_I64 && isDigits(buffer, from, to)) return true;
   const text = to - from <= 20 ? buffer.toString('latin1', from, to) : '';
   if (/^-?\d+$/.test(text) && text !== '-0') {
     const id = BigInt(text);
@@ -211,18 +243,23 @@ function params(first: number): boolean {
   reader.at++;
   if (reader.next() === CLOSE_BRACE) reader.at++;
   else {
-    const keys = found.paramKeys;
-    many = undefined;
-    do {
-      reader.next();
-      const from = reader.at;
-      if (!reader.key()) return false;
-      if (!param(keys, from)) return false;
-    } while (reader.take(COMMA));
-    if (!reader.take(CLOSE_BRACE)) return false;
+    const keys: string[] = [];
+    found.paramKeys = keys;
+    if (!moreParams(keys)) return false;
   }
   found.paramsEnd = reader.at;
   return true;
+}
+
+/** One parameter and all that follow it, with the closing brace. Returns false if that is not JSON. */
+function moreParams(keys: string[]): boolean {
+  many = undefined;
+  do {
+    reader.next();
+    const from = reader.at;
+    if (!reader.key() || !param(keys, from)) return false;
+  } while (reader.take(COMMA));
+  return reader.take(CLOSE_BRACE);
 }
 
 /** The value of the parameter whose key token begins at `from` and has just been read. */

@@ -88,6 +88,20 @@ describe('a message', () => {
     expect(idOf(text)).toBe('51');
   });
 
+  it.each([
+    '{"jsonrpc":"2.0","id":1000000000,"result":{}}', '{"jsonrpc":"2.0","id":7,"result":null}', '{"jsonrpc":"2.0","id":7,"error":{"code":1}}',
+    '{"jsonrpc":"2.0","id":7,"method":"m","params":{}}', '{"jsonrpc":"2.0","id":"7","result":1}', '{"jsonrpc":"2.0","id":-7,"result":1}',
+    '{"jsonrpc":"2.0","id":7,"results":1}', '{"jsonrpc":"2.0","id":7 ,"result":1}', '{"jsonrpc":"2.0","id":7,"result"', '{"jsonrpc":"2.0","id":7',
+    '{"jsonrpc":"2.0","id":', '{"jsonrpc":"2.0","id":,"result":1}',
+  ])('means the same as in another spelling, which is read in another way: %s', (text) => {
+    const { kind, method, isError, idStart, idEnd, sessionId, eventType } = look(text);
+    const spelled = look(` ${text}`);
+    expect({ kind, method, isError, idStart, idEnd, sessionId, eventType }).toEqual({
+      kind: spelled.kind, method: spelled.method, isError: spelled.isError, sessionId: spelled.sessionId, eventType: spelled.eventType,
+      idStart: Math.max(-1, spelled.idStart - 1), idEnd: Math.max(-1, spelled.idEnd - 1),
+    });
+  });
+
   it('with an error says so', () => {
     expect(look('{"jsonrpc":"2.0","id":"a","error":{"code":1}}')).toMatchObject({ kind: 'response', isError: true });
     expect(look('{"error":{"code":1},"jsonrpc":"2.0","id":null}')).toMatchObject({ kind: 'response', isError: true });
