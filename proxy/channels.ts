@@ -291,6 +291,16 @@ export interface RegistryError {
 }
 
 /** A backend that is down answers again, and still cannot be used. */
+/** A spare is made ready for its user's first turn. */
+export interface BackendWarmUp {
+  backend: string;
+  step: 'begun' | 'warm' | 'failed';
+  /** Of a warm-up that is over. */
+  durationMs?: number;
+  /** Why it is not warm. */
+  reason?: string;
+}
+
 export interface BackendUnusable {
   backend: string;
   /** Says what to do about it. */
@@ -369,6 +379,7 @@ export const channels = {
   sessionTaken: new Channel<SessionTaken>('session.taken'),
   instance: new Channel<InstanceChange>('instance.change'),
   backendVersion: new Channel<BackendVersion>('backend.version'),
+  backendWarmUp: new Channel<BackendWarmUp>('backend.warm_up'),
   configReloaded: new Channel<ConfigReloaded>('config.reloaded'),
   configRejected: new Channel<ConfigRejected>('config.rejected'),
   lifecycle: new Channel<Lifecycle>('lifecycle'),

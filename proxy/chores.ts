@@ -28,6 +28,7 @@ export interface Household {
   };
   readonly services: Services;
   readonly fleet: Ticking;
+  readonly warming: { tick(now: number): Promise<void> };
   readonly mover: { sweep(now: number): void };
   readonly rolling: Ticking;
   readonly watchdog: Ticking;
@@ -37,12 +38,13 @@ export interface Household {
 }
 
 export function chores(house: Household): Job[] {
-  const { services, fleet, mover, rolling, watchdog, membership, files } = house;
+  const { services, fleet, warming, mover, rolling, watchdog, membership, files } = house;
   const { directory, places, pool } = services;
   return [
     { name: 'wake', every: 50, run: () => membership?.watch() },
     { name: 'health', every: 50, run: () => pool.tick(performance.now(), house.config().links.idle_close) },
     { name: 'servers', every: 100, run: (now) => fleet.tick(now) },
+    { name: 'warm-ups', every: 100, run: () => warming.tick(performance.now()) },
     { name: 'linger', every: 250, run: (now) => releaseHeld(directory, now) },
     { name: 'missed', every: 1_000, run: (now) => missed.sweep(now) },
     { name: 'slabs', every: 1_000, run: () => slabs.sweep() },

@@ -6,15 +6,17 @@
 import type { SkyportConfig } from '../config/schema.js';
 import type { Backend } from './backends/backend.js';
 import type { Pool } from './backends/pool.js';
+import { Warming } from './backends/warming.js';
 import { channels } from './channels.js';
 import type { Claimed } from './clients/tenants.js';
 import type { ReadyServer } from './fleet/run.js';
 import { Fleet } from './fleet/supervisor.js';
 import type { Directory } from './sessions/directory.js';
-import { fleetOptions, managedSettings } from './settings.js';
+import { fleetOptions, managedSettings, warmingOptions } from './settings.js';
 
 export class ManagedServers {
   readonly fleet: Fleet;
+  readonly warming: Warming;
 
   /** @param config the one in force */
   constructor(
@@ -22,6 +24,7 @@ export class ManagedServers {
     private readonly directory: Directory,
     private readonly pool: () => Pool,
   ) {
+    this.warming = new Warming(() => warmingOptions(config()), () => pool().usual);
     this.fleet = new Fleet(fleetOptions(config()), {
       onReady: (server) => this.ready(server),
       onSucceeded: (server) => this.ready(server),
@@ -48,7 +51,13 @@ export class ManagedServers {
 
   /** Has the server of a user started. */
   claim(user: string): Promise<Claimed> {
+    this.warming.claimed();
     return this.fleet.claim(user);
+  }
+
+  /** A backend, whosever it is, has come up. */
+  up(backend: Backend): void {
+    this.warming.up(backend);
   }
 
   /** Nothing needs this process of the backend's any more. */

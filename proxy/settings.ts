@@ -9,6 +9,7 @@ import { formatProblem, hasErrors, type Problem } from '../config/problem.js';
 import type { SkyportConfig } from '../config/schema.js';
 import type { BackendSettings } from './backends/backend.js';
 import type { StaticBackend } from './backends/pool.js';
+import type { WarmingOptions } from './backends/warming.js';
 import type { FleetOptions, TenantOptions, UserOptions } from './fleet/options.js';
 import type { ResourceLimits } from './fleet/confinement.js';
 import { Guard } from './guard/guard.js';
@@ -125,6 +126,10 @@ export function fleetOptions(config: SkyportConfig): FleetOptions {
     restartBackoff: restart_backoff,
     tenants: hasTenants(config) ? tenantOptions(config) : undefined,
   };
+}
+
+export function warmingOptions({ fleet: { warm_up, env } }: SkyportConfig): WarmingOptions {
+  return { enabled: warm_up, isProxied: Object.keys(env).some((variable) => /_proxy$/i.test(variable)) };
 }
 
 /** Whether some users have servers of their own. */

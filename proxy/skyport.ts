@@ -129,7 +129,10 @@ export class Skyport implements AdminActions {
     this.managed = new ManagedServers(() => this.config, this.directory, () => this.pool);
     this.pool = new Pool(config.routing.policy, this.directory, {
       onBroadcast: (...news) => broadcast(this.services, ...news),
-      onUp: () => this.markReady(),
+      onUp: (backend) => {
+        this.markReady();
+        this.managed.up(backend);
+      },
       onDown: (backend, reason, hung) => {
         if (hung) this.managed.kill(backend, reason);
       },
@@ -180,6 +183,7 @@ export class Skyport implements AdminActions {
       config: () => this.config,
       services: this.services,
       fleet: this.managed.fleet,
+      warming: this.managed.warming,
       mover: this.mover,
       rolling: this.rolling,
       watchdog: new Watchdog(this.services, () => this.config.sessions.stall_timeout),

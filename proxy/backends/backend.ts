@@ -25,6 +25,7 @@ import { FileService } from './file-service.js';
 import type { SessionFileSystem } from './provider.js';
 import type { BackendSettings } from './settings.js';
 import { SHARED, type Tenancy } from './tenancy.js';
+import type { WarmUpModel } from './warm-up-model.js';
 
 export type { BackendSettings } from './settings.js';
 
@@ -191,6 +192,11 @@ export class Backend {
     return this.control?.usable ? this.control.call(method, params, deadlineMs) : refuse('SKYPORT_BACKEND_UNAVAILABLE');
   }
 
+  /** Has the server do the work of its first turn beforehand (warm-up.ts). @returns why it is not warm; undefined when it is */
+  warmUp(model?: WarmUpModel): Promise<string | undefined> {
+    return this.service && this.control?.usable ? this.service.warmUp(this.control, model) : Promise.resolve('Skyport is not the file system of its sessions');
+  }
+
   close(reason: string): void {
     this.closing = true;
     this.closeAll(reason);
@@ -238,7 +244,7 @@ export class Backend {
         onStateRequest: (link, frame, peeked) => this.onStateRequest(link, frame, peeked),
         onShutdownNotice: () => this.health.shutdownNotice(performance.now()),
         onClosed: (link, reason) => this.onLinkClosed(link, reason),
-        onOutcome: (ok, reason) => this.onOutcome(ok, reason),
+        onOutcome: (ok, reason) => (ok ? this.health.passiveSuccess(performance.now()) : this.health.passiveFailure(performance.now(), reason)),
       },
     });
   }
@@ -368,11 +374,6 @@ export class Backend {
     this.left.add(link.lost);
     if (!listed) return;
     channels.backendLink.publish({ backend: this.name, change: 'closed', reason, links: this.links.count });
-  }
-
-  private onOutcome(ok: boolean, reason: string): void {
-    if (ok) this.health.passiveSuccess(performance.now());
-    else this.health.passiveFailure(performance.now(), reason);
   }
 
   private onHealth(from: HealthState, to: HealthState, reason: string): void {

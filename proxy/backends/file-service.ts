@@ -4,11 +4,15 @@ import type { Peek } from '../wire/peek.js';
 import type { Link } from './link.js';
 import { becomeFileSystem, serve, type Served, type SessionFileSystem, type Unusable } from './provider.js';
 import { ServerShell } from './shell.js';
+import type { WarmUpModel } from './warm-up-model.js';
+import { WarmUp } from './warm-up.js';
 
 export class FileService {
   /** The server's life that is served now. */
   private served: Served | undefined;
   private shell: ServerShell | undefined;
+  /** The one that its server has had, or is having. */
+  private warming: WarmUp | undefined;
   private incarnations = 0;
 
   constructor(
@@ -35,10 +39,22 @@ export class FileService {
     return undefined;
   }
 
+  /**
+   * Has the server do beforehand what its first turn would wait for; once in a life.
+   * @param link the control link
+   * @param model for one turn; left out: no turn
+   * @returns why it is not warm; undefined when it is
+   */
+  warmUp(link: Link, model?: WarmUpModel): Promise<string | undefined> {
+    this.warming ??= new WarmUp(this.files);
+    return this.warming.run(link, model);
+  }
+
   /** The control link is gone, and with it what was served. */
   end(): void {
     this.served = undefined;
     this.shell = undefined;
+    this.warming = undefined;
   }
 
   /** @returns whether the notification was for a command that Skyport has run on the server's machine */
@@ -49,7 +65,7 @@ export class FileService {
   /** @returns false for a request that nobody answers here */
   answers(link: Link, frame: Frame, peeked: Peek): boolean {
     if (!this.served || !this.shell) return false;
-    serve(link, this.files, this.served, this.shell, frame, peeked);
+    serve(link, this.warming ?? this.files, this.served, this.shell, frame, peeked);
     return true;
   }
 }

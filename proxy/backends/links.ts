@@ -119,6 +119,11 @@ export class Links {
     }
   }
 
+  /** Those that were opened beforehand are about to be used. @param now monotonic milliseconds */
+  keep(now: number): void {
+    for (const link of this.links) link.idleSince = now;
+  }
+
   close(reason: string): void {
     for (const link of [...this.links]) link.close(reason);
   }

@@ -10,6 +10,7 @@ import { addTraffic, noTraffic, type Traffic } from '../wire/traffic.js';
 import type { Address } from './dial.js';
 import { pick, type PlaceAsk } from './placing.js';
 import type { SessionFileSystem } from './provider.js';
+import { UsualProfile } from './usual-profile.js';
 import { EVERYBODY_SHARES, serves, SHARED, type Tenancy, type Tenants } from './tenancy.js';
 
 export interface StaticBackend extends BackendSettings {
@@ -41,6 +42,7 @@ export interface Started {
 const PEER_NAME = 'skyport:';
 
 export class Pool {
+  readonly usual = new UsualProfile();
   private readonly past: Traffic = noTraffic();
   private readonly backends = new Map<string, Backend>();
   /** Taken out of the configuration, or replaced by one of the same name at another address. */
@@ -243,6 +245,7 @@ export class Pool {
       backend = undefined;
     }
     backend ??= this.add(name, 'managed', settings);
+    if (backend.tenancy.kind === 'spare') backend.links.keep(performance.now());
     backend.tenancy = tenancy;
     backend.canary = canary;
     backend.run = run;
@@ -270,7 +273,8 @@ export class Pool {
   tick(now: number, linkIdleMs: number): void {
     for (const backend of this.all()) {
       backend.tick(now);
-      backend.links.closeIdle(now, linkIdleMs);
+      // A spare's wait for its user.
+      if (backend.tenancy.kind !== 'spare') backend.links.closeIdle(now, linkIdleMs);
     }
     for (const peer of this.peers.values()) {
       peer.tick(now);

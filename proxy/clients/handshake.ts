@@ -134,7 +134,10 @@ export class Handshake {
     if (!backend) return refuse('SKYPORT_NO_BACKEND');
     const result = await backend.handshake(profile);
     if (isRefusal(result)) return result;
-    if (!('kind' in result)) return { profile, result };
+    if (!('kind' in result)) {
+      pool.usual.said(profile, principal.user);
+      return { profile, result };
+    }
     if (result.kind === 'answer') return { error: { code: result.code, message: result.message } };
     return refuse('SKYPORT_NO_BACKEND');
   }

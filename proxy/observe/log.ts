@@ -19,6 +19,8 @@ const SECRET_KEYS = ['token', 'apiKey', 'authorization', 'prompt', 'sha256'];
 /** A second net: nothing puts these into a line, at any depth that a line has. */
 const REDACTED = SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]);
 
+const WARM_UP_LEVELS = { begun: 'debug', warm: 'info', failed: 'warn' } as const;
+
 export interface LogOptions {
   level: LogLevel;
   /** Takes whole lines; stdout unless given. */
@@ -147,6 +149,10 @@ export class Log {
     this.#on(channels.instance, ({ instance, change }) => this.#line('warn', `instance_${change}`, { instance }));
     this.#on(channels.backendVersion, ({ backend, version, protocolVersion, nudge }) =>
       this.#line('info', 'backend_version', { backend, version, protocolVersion, nudge }));
+    this.#on(channels.backendWarmUp, ({ backend, step, durationMs, reason }) =>
+      this.#line(WARM_UP_LEVELS[step], 'backend_warm_up', {
+        backend, step, durationMs: durationMs === undefined ? undefined : Math.round(durationMs), reason: reason && scrubText(reason),
+      }));
   }
 
   #subscribeOperation(): void {

@@ -345,6 +345,24 @@ describe('a managed server', () => {
     expect([site.removed, site.pool.all()]).toEqual([['managed-1'], [fresh]]);
   });
 
+  it('keeps the links of a spare, however long its user does not come, and for a while after he has', async () => {
+    const site = new PoolUnderTest();
+    const address = { host: '127.0.0.1', port: (await server()).port };
+    site.pool.managedUp({ name: 'managed-u1', address, tenancy: { kind: 'spare' }, run: 1 }, SETTINGS);
+    await site.allUp();
+    const spare = site.backend('managed-u1');
+    const link = linkOf(await spare.links.borrow(PLAIN));
+    link.idleSince = performance.now() - 2 * IDLE;
+    site.tick();
+    expect(link.usable).toBe(true);
+    site.pool.managedUp({ name: 'managed-u1', address, tenancy: { kind: 'user', user: 'alice' }, run: 1 }, SETTINGS);
+    site.tick();
+    expect(link.usable).toBe(true);
+    link.idleSince = performance.now() - 2 * IDLE;
+    site.tick();
+    expect(link.usable).toBe(false);
+  });
+
   it('is the same one still when it becomes a user\'s', async () => {
     const site = new PoolUnderTest();
     const address = { host: '127.0.0.1', port: (await server()).port };
