@@ -54,11 +54,11 @@ export class WarmUp implements SessionFileSystem {
   }
 
   /** Forgets what the warm-up's session stores; whatever is for another session is none of its business. */
-  answer(from: Served, method: string, params: unknown, shell: ServerShell): Promise<object> {
+  answer(from: Served, method: string, params: unknown, shell: ServerShell): object | Promise<object> {
     const { sessionId, content } = (params ?? {}) as { sessionId?: unknown; content?: unknown };
     if (sessionId !== this.sessionId) return this.files.answer(from, method, params, shell);
     if (method === 'sessionFs.appendFile' && typeof content === 'string' && content.includes(TURN_END)) this.turnEnded();
-    return Promise.resolve(forget(method));
+    return forget(method);
   }
 
   private async steps(link: Link, model: WarmUpModel | undefined): Promise<string | undefined> {

@@ -82,9 +82,9 @@ describe('the warm-up of a server', () => {
     for (let n = 1; n <= 4; n++) peer.send({ id: (await peer.message(n)).id!, result: {} });
     expect(peer.messages.map(({ method }) => method)).toEqual([...STEPS.slice(0, 3), 'session.send']);
     expect(peer.messages[0]!.params).toMatchObject({ provider: { baseUrl: model.url, apiKey: model.key } });
-    const append = (content: string): Promise<object> => warmUp.answer(FROM, 'sessionFs.appendFile', { sessionId, path: '/state/events.jsonl', content }, NO_SHELL);
-    await append('{"type":"assistant.turn_start"}\n');
-    await append('{"type":"assistant.message"}\n{"type":"assistant.turn_end"}\n');
+    const append = (content: string): object => warmUp.answer(FROM, 'sessionFs.appendFile', { sessionId, path: '/state/events.jsonl', content }, NO_SHELL);
+    append('{"type":"assistant.turn_start"}\n');
+    append('{"type":"assistant.message"}\n{"type":"assistant.turn_end"}\n');
     const detach = await peer.message(5);
     expect(detach.method).toBe('session.detach');
     peer.send({ id: detach.id!, result: { success: true } });
