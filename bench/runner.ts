@@ -56,7 +56,7 @@ export async function run(scenario: Scenario, rivals: readonly Rival[], plan: Pl
   try {
     if (!scenario.fresh) {
       await Promise.all(lanes.map((lane) => attempt(lane, () => ready(lane, scenario))));
-      for (const lane of lanes) await attempt(lane, async () => { await scenario.round(lane.bed!, Math.min(1.5, seconds), lane.size); });
+      for (const lane of lanes) await attempt(lane, () => warm(lane, scenario, Math.min(1.5, seconds)));
     }
     for (let number = 1; number <= plan.rounds + plan.again; number++) {
       if (number > plan.rounds && calm(lanes) >= plan.rounds) break;
@@ -116,6 +116,11 @@ function lanesOf(scenario: Scenario, rivals: readonly Rival[], { target }: Plan)
 async function ready(lane: Lane, scenario: Scenario): Promise<void> {
   lane.bed = await lane.start();
   await scenario.prepare(lane.bed, lane.size);
+}
+
+async function warm(lane: Lane, scenario: Scenario, seconds: number): Promise<void> {
+  await scenario.warm?.(lane.bed!, seconds, lane.size);
+  await scenario.round(lane.bed!, seconds, lane.size);
 }
 
 async function measure(lane: Lane, number: number, scenario: Scenario, seconds: number, say: (line: string) => void): Promise<void> {

@@ -7,6 +7,9 @@ const STREAMS = 4;
 const SIZE = 8 * 1024 * 1024;
 const RATE = 16;
 const PROBES = 200;
+/** Bytes of events, and events a second, before the first round: they take the same way. */
+const WARMING = 256 * 1024;
+const WARMING_RATE = 400;
 
 export const large: Scenario = {
   name: 'large',
@@ -17,6 +20,15 @@ export const large: Scenario = {
   prepare: async (bed) => {
     await bed.open({ clients: STREAMS, sessions: STREAMS });
     await bed.open({ clients: 1, sessions: 1, first: STREAMS }, bed.probe);
+  },
+  warm: async (bed, seconds) => {
+    await bed.probe.order<Outcome>('ask', { window: 16, seconds });
+    await bed.beginTurns();
+    await bed.clients.order('expect', { bytes: WARMING });
+    const start = soon();
+    const { sent } = await bed.stream({ first: 0, count: STREAMS, seconds, bytes: WARMING, rate: WARMING_RATE, start });
+    await bed.clients.order<Outcome>('received', { sent: sent.slice(0, STREAMS), start });
+    await bed.endTurns(0, STREAMS);
   },
   round: async (bed, seconds) => {
     await bed.beginTurns();

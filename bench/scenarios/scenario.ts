@@ -40,6 +40,11 @@ export interface Scenario {
   /** Of a round. */
   readonly seconds: number;
   prepare(bed: Bed, size: number): Promise<void>;
+  /**
+   * Work before the first round, besides a short round of its own. Where rounds have few messages a target that compiles its code
+   * as it runs would be measured while it does: some ten thousand take it there, as an hour of service would.
+   */
+  warm?(bed: Bed, seconds: number, size: number): Promise<void>;
   round(bed: Bed, seconds: number, size: number): Promise<Round>;
 }
 

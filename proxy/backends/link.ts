@@ -11,6 +11,7 @@
 import { performance } from 'node:perf_hooks';
 import { arena } from '../wire/arena.js';
 import { sessionIdAt, typeInArena } from '../wire/event-head.js';
+import { readAt } from '../wire/clock.js';
 import type { Frame, WireFault } from '../wire/frame.js';
 import { IdTable } from '../wire/id-table.js';
 import { Known, knownEnd } from '../wire/known.js';
@@ -234,7 +235,7 @@ export class Link implements SessionLink {
   }
 
   private onChunk(): void {
-    this.heardAt = performance.now();
+    this.heardAt = readAt;
     if (this.nudged && (this.calls.size > 0 || this.openTurns.size > 0 || this.serving)) this.transport.nudge(this.heardAt);
   }
 

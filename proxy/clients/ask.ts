@@ -8,6 +8,7 @@ import { errorReply, refuse, type ErrorName, type Refusal } from '../protocol/er
 import type { MethodSpec } from '../protocol/catalogue.js';
 import type { Session } from '../sessions/session.js';
 import type { Ticket } from '../sessions/order.js';
+import { readAt } from '../wire/clock.js';
 import type { Frame } from '../wire/frame.js';
 import type { Peek } from '../wire/peek.js';
 import type { Scan } from '../wire/scan.js';
@@ -73,7 +74,7 @@ export class Ask implements Call, Frame {
   start: number;
   body: number;
   end: number;
-  private readonly startedAt = performance.now();
+  private readonly startedAt = readAt;
 
   constructor(
     readonly client: Client,
@@ -175,17 +176,17 @@ export class Ask implements Call, Frame {
 
   onAnswer(frame: Frame, peeked: Peek): void {
     if (this.hook?.(frame, peeked) === false) return;
-    this.pass(frame, peeked);
+    this.pass(frame, peeked, readAt);
   }
 
   /** Gives the server's answer to the client, under the client's id. */
-  pass(frame: Frame, peeked: Peek): void {
+  pass(frame: Frame, peeked: Peek, now = performance.now()): void {
     if (this.done) return;
     const ok = !peeked.isError;
     const { id } = this;
     const { idStart, idEnd } = peeked;
     this.client.deliver(typeof id === 'number' ? withNumber(frame, idStart, idEnd, id) : withId(frame, idStart, idEnd, id));
-    this.finish(ok ? 'ok' : 'error', ok);
+    this.finish(ok ? 'ok' : 'error', ok, now);
   }
 
   onLost(refusal: Refusal): void {
@@ -233,7 +234,7 @@ export class Ask implements Call, Frame {
     this.finish('SKYPORT_CLIENT_GONE', false);
   }
 
-  private finish(outcome: 'ok' | 'error' | ErrorName, ok: boolean): void {
+  private finish(outcome: 'ok' | 'error' | ErrorName, ok: boolean, now = performance.now()): void {
     if (this.done) return;
     this.done = true;
     this.release();
@@ -244,7 +245,7 @@ export class Ask implements Call, Frame {
     channels.requestDone.publish({
       method: this.spec.name,
       outcome,
-      durationMs: performance.now() - this.startedAt,
+      durationMs: now - this.startedAt,
       backend: this.backend,
     });
   }

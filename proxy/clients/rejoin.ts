@@ -77,7 +77,8 @@ export async function sendAgain(session: Session, link: SessionLink, send: Send)
 /** It was over, and only its end had not been told. */
 export function endTurn(session: Session): void {
   const aborted = session.journal?.aborting === true;
-  for (const attachment of session.attachments) attachment.tell(idleEvent(session.id, aborted));
+  // Whoever has had the end from the server itself has no turn that could end.
+  for (const attachment of session.attachments) if (!attachment.sawIdle) attachment.tell(idleEvent(session.id, aborted));
   session.journal?.idle();
   session.turn.end(aborted ? 'aborted' : 'idle');
 }

@@ -41,7 +41,7 @@ export class Attachment {
   heldUntil = 0;
   /** Set while an attach or re-attach of ours is under way. */
   reattaching: Promise<Refusal | undefined> | undefined;
-  /** Its copy of the turn's end came before the primary's. */
+  /** Its copy of the turn's end has come, maybe before the primary's. */
   sawIdle = false;
   readonly hush = new Hush();
   /** Requests of the server that wait for a client to come back. */
@@ -132,8 +132,9 @@ export class Attachment {
       && (this.session.idleIsLate || this.session.turnLock?.withholds(this.client, frame) === true);
     const withheld = late || (this.session.leaving && eventType === 'session.shutdown');
     if (!this.hush.hides(eventType, frame) && !withheld) this.pass(frame, eventType);
-    if (this.session.primary === this) this.session.observe(eventType, frame);
-    else this.follow(eventType);
+    const isPrimary = this.session.primary === this;
+    if (isPrimary) this.session.observe(eventType, frame);
+    if (!isPrimary || !withheld) this.follow(eventType);
   }
 
   private pass(frame: Frame, eventType?: string): void {
@@ -143,7 +144,7 @@ export class Attachment {
     else this.client?.deliverEvent(frame);
   }
 
-  /** Keeps in mind what the turn looks like from here, in case that it becomes the primary. */
+  /** Keeps in mind what the turn looks like from here: it may become the primary, and a server may die between two copies of the turn's end. */
   private follow(eventType: string | undefined): void {
     if (eventType === 'session.idle') this.sawIdle = true;
     else if (eventType === 'user.message' || eventType === 'assistant.turn_start') this.sawIdle = false;

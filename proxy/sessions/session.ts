@@ -291,7 +291,10 @@ export class Session {
     this.unstorable = false;
     this.rested = false;
     this.usedAt = Date.now();
-    for (const attachment of this.attachments) attachment.link?.watch(this);
+    for (const attachment of this.attachments) {
+      attachment.sawIdle = false;
+      attachment.link?.watch(this);
+    }
     this.events.turnStarted(this);
   }
 

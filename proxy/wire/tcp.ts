@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { arena, giveBack } from './arena.js';
+import { stampRead } from './clock.js';
 import { Connection, remoteOf } from './connection.js';
 import { FrameDecoder } from './decoder.js';
 import { later, type Deferred } from './flusher.js';
@@ -191,12 +192,16 @@ export class TcpTransport extends Connection implements Deferred {
     intake.sink = (bytes, from, to) => this.take(bytes, from, to);
     intake.place = () => this.decoder.place;
     intake.placed = (count) => {
-      if (!this.closed) this.came(count, this.decoder.placed(count));
+      if (this.closed) return;
+      stampRead();
+      this.came(count, this.decoder.placed(count));
     };
   }
 
   private take(bytes: Buffer, from: number, to: number): void {
-    if (!this.closed) this.came(to - from, this.decoder.push(bytes, from, to));
+    if (this.closed) return;
+    stampRead();
+    this.came(to - from, this.decoder.push(bytes, from, to));
   }
 
   /** So many bytes were read, and have been decoded. */

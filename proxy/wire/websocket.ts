@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import { stampRead } from './clock.js';
 import { Connection, remoteOf } from './connection.js';
 import type { Frame, WireFault } from './frame.js';
 import type { Piece } from './outbox.js';
@@ -97,6 +98,7 @@ export class WebSocketTransport extends Connection {
         this.faulted({ reason: 'frame_too_large', message: `A message of ${buffer.length} bytes is larger than ${this.maxFrame}` });
       } else {
         this.framesIn++;
+        stampRead();
         given.buffer = buffer;
         given.end = buffer.length;
         this.events!.onFrame(given);

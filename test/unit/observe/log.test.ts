@@ -85,7 +85,7 @@ test.each<[string, string, () => void]>([
 
 test('every channel that has a line gives it an event', () => {
   for (const channel of Object.values(channels) as Array<Channel<object>>) {
-    if (channel.active) channel.publish({ phase: 'ready', change: 'opened', reason: '', detail: '', line: '', message: '', problems: [], reloaded: [], needsRestart: [] });
+    if (channel.active) channel.publish({ phase: 'ready', step: 'begun', change: 'opened', reason: '', detail: '', line: '', message: '', problems: [], reloaded: [], needsRestart: [] });
   }
   expect(written.length).toBeGreaterThan(15);
   for (const line of written) expect(JSON.parse(line)).toHaveProperty('event', expect.stringMatching(/^[a-z_]+$/));
