@@ -54,6 +54,7 @@ export class FileService {
   end(): void {
     this.served = undefined;
     this.shell = undefined;
+    this.warming?.stop();
     this.warming = undefined;
   }
 

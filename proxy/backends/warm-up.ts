@@ -35,7 +35,7 @@ export class WarmUp implements SessionFileSystem {
   /** Of no user, and not to be guessed. */
   readonly sessionId = `skyport-warm-up-${randomUUID()}`;
   private underWay: Promise<string | undefined> | undefined;
-  private turnEnded: () => void = () => undefined;
+  private endTurn: (failure?: string) => void = () => undefined;
 
   /** @param files of all other sessions */
   constructor(private readonly files: SessionFileSystem) {
@@ -57,8 +57,13 @@ export class WarmUp implements SessionFileSystem {
   answer(from: Served, method: string, params: unknown, shell: ServerShell): object | Promise<object> {
     const { sessionId, content } = (params ?? {}) as { sessionId?: unknown; content?: unknown };
     if (sessionId !== this.sessionId) return this.files.answer(from, method, params, shell);
-    if (method === 'sessionFs.appendFile' && typeof content === 'string' && content.includes(TURN_END)) this.turnEnded();
+    if (method === 'sessionFs.appendFile' && typeof content === 'string' && content.includes(TURN_END)) this.endTurn();
     return forget(method);
+  }
+
+  /** The server is gone: a turn that is under way ends nowhere. */
+  stop(): void {
+    this.endTurn('the server is gone');
   }
 
   private async steps(link: Link, model: WarmUpModel | undefined): Promise<string | undefined> {
@@ -83,11 +88,11 @@ export class WarmUp implements SessionFileSystem {
   private turn(send: () => Promise<string | undefined>, until: number): Promise<string | undefined> {
     return new Promise((resolve) => {
       const deadline = setTimeout(() => resolve('the turn did not end'), Math.max(1, until - performance.now()));
-      const end = (failure: string | undefined): void => {
+      const end = (failure?: string): void => {
         clearTimeout(deadline);
         resolve(failure);
       };
-      this.turnEnded = () => end(undefined);
+      this.endTurn = end;
       void send().then((failure) => failure !== undefined && end(failure));
     });
   }

@@ -104,7 +104,7 @@ export class Ask implements Call, Frame {
     this.pin ??= pinOf(this.buffer, this.end - this.first);
     if (this.pin === undefined) {
       this.copy();
-      this.pin = { buffer: this.buffer, bytes: this.buffer.length, users: 0 };
+      this.pin = { bytes: this.buffer.length, users: 0 };
     }
     this.held = true;
     if (this.pin.users++ === 0) this.client.hold(this.pin.bytes);

@@ -3,7 +3,6 @@
  * what any of them keeps is all of it, so it is counted once, whole, for as long as one of them needs it.
  */
 export interface Pin {
-  readonly buffer: Buffer;
   /** What is kept. */
   readonly bytes: number;
   /** Messages in it that count as held. */
@@ -14,13 +13,13 @@ export interface Pin {
 const LITTLE = 4 * 1024;
 
 /** Of the small buffer that was asked for last, which most likely is asked for again; a buffer is one client's. */
-let last: Pin | undefined;
+let last: { readonly buffer: Buffer; readonly pin: Pin } | undefined;
 
 /** @returns the pin of the buffer; undefined when the message is better copied out of it. @param size of the message, bytes */
 export function pinOf(buffer: Buffer, size: number): Pin | undefined {
-  if (last?.buffer === buffer) return last;
+  if (last?.buffer === buffer) return last.pin;
   // Not of the view: a small message of a WebSocket may lie in a large read.
   const bytes = buffer.buffer.byteLength;
-  if (bytes <= LITTLE) return (last = { buffer, bytes, users: 0 });
-  return size * 2 >= bytes ? { buffer, bytes, users: 0 } : undefined;
+  if (bytes <= LITTLE) return (last = { buffer, pin: { bytes, users: 0 } }).pin;
+  return size * 2 >= bytes ? { bytes, users: 0 } : undefined;
 }

@@ -142,7 +142,10 @@ export abstract class Connection implements Transport, Flushable {
   /** The kernel has taken a batch. */
   protected readonly written = (error?: Error | null): void => {
     if (error) return;
-    if (this.socketBytes() === 0) this.emptied();
+    if (this.socketBytes() === 0) {
+      this.emptied();
+      this.outbox.rest();
+    }
     this.pump();
     if (!this.full || this.bufferedBytes > LOW_LIMIT) return;
     this.full = false;
@@ -190,7 +193,11 @@ export abstract class Connection implements Transport, Flushable {
 
   private pump(): void {
     if (this.state === 'closed') return;
-    while (this.outbox.bytes > 0 && this.socketBytes() <= SOFT_LIMIT) this.write(this.outbox.take(SOFT_LIMIT));
+    while (this.outbox.bytes > 0 && this.socketBytes() <= SOFT_LIMIT) {
+      // Behind what waits this will wait, too: it must not keep a block for each turn in which the peer gets a little.
+      if (this.socketBytes() > 0) this.outbox.own();
+      this.write(this.outbox.take(SOFT_LIMIT));
+    }
     if (this.outbox.bytes > 0) this.outbox.own();
     else if (this.state === 'ending' && !this.saidGoodbye) {
       this.saidGoodbye = true;

@@ -36,6 +36,7 @@ export class Outbox {
   private pieces: Piece[] = [];
   /** Pieces before this one hold no more memory than they should. */
   private owned = 0;
+  /** Filled further as long as the socket has some of it, and then let go of (`rest`). */
   private block: Buffer | undefined;
   private filled = 0;
   /** The last piece, if it has a block of the arena; and where that ends. */
@@ -76,6 +77,14 @@ export class Outbox {
   clear(): void {
     for (const { buffer, from } of this.pieces) if (buffer === arena) giveBack(from);
     this.reset();
+    this.rest();
+  }
+
+  /** Nothing that was taken waits anywhere: the memory for what has to wait is let go of, unless some does. */
+  rest(): void {
+    if (this.bytes > 0) return;
+    this.block = undefined;
+    this.filled = 0;
   }
 
   /** Call when the queue has to wait. */
@@ -94,8 +103,6 @@ export class Outbox {
     this.bytes = 0;
     this.pieces = [];
     this.owned = 0;
-    this.block = undefined;
-    this.filled = 0;
     this.tail = undefined;
   }
 

@@ -92,6 +92,23 @@ describe('the warm-up of a server', () => {
   });
 });
 
+describe('the warm-up of a server that dies', () => {
+  it('ends with it, and does not wait for the end of its turn', async () => {
+    const { link, peer } = await linkPair();
+    const model = await WarmUpModel.start();
+    scope.after(() => model.close());
+    const warmUp = new WarmUp(new Files());
+    const outcome = warmUp.run(link, model);
+    for (let n = 1; n <= 4; n++) peer.send({ id: (await peer.message(n)).id!, result: {} });
+    const behind = link.call('ping', {}, 10_000);
+    peer.send({ id: (await peer.message(5)).id!, result: {} });
+    await behind;
+    link.close('the server died');
+    warmUp.stop();
+    expect(await outcome).toBe('the server is gone');
+  });
+});
+
 describe('the model of a warm-up', () => {
   async function ask(model: WarmUpModel, key: string, path = '/chat/completions'): Promise<{ status: number; text: string }> {
     const response = await fetch(`${model.url}${path}`, { method: 'POST', headers: { authorization: `Bearer ${key}` }, body: '{"messages":[]}' });

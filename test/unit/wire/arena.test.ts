@@ -77,6 +77,33 @@ describe('frames in the arena', () => {
     await until(() => freeBlocks() === blocks);
   });
 
+  it('do not keep a block for each turn in which a peer that does not read gets one', async () => {
+    const slow = await tcpPair();
+    slow.far.pause();
+    const { far, transport } = await source((frame) => slow.transport.sendFrame(frame));
+    const send = async (body: string): Promise<void> => {
+      far.write(framed(body));
+      await until(() => transport.bytesIn === far.bytesWritten);
+      await new Promise(setImmediate);
+    };
+    let expected = '';
+    const large = JSON.stringify('l'.repeat(16_000));
+    for (; slow.transport.bufferedBytes === 0; expected += framed(large)) await send(large);
+    const before = freeBlocks();
+    for (let n = 0; n < 120; n++) {
+      const body = JSON.stringify({ n, x: 'y'.repeat(250) });
+      await send(body);
+      expected += framed(body);
+    }
+    expect(slow.transport.bufferedBytes).toBeGreaterThan(120 * 250);
+    expect(before - freeBlocks()).toBeLessThanOrEqual(1);
+    let text = '';
+    slow.far.setEncoding('latin1').on('data', (some: string) => (text += some)).resume();
+    await until(() => text.length >= expected.length);
+    expect(text === expected).toBe(true);
+    await until(() => freeBlocks() === blocks);
+  });
+
   it('free their blocks when the peer they wait for is cut', async () => {
     const slow = await tcpPair();
     slow.far.pause();
