@@ -147,7 +147,7 @@ describe('a backend whose sessions\' state Skyport keeps', () => {
 
   it('keeps its control link while it hangs, so that it is of use again when it goes on', async () => {
     const files = new Files();
-    const { backend, news, fake } = await serve(scope, { health: { ...SETTINGS.health, interval: 1, timeout: 20 } }, {}, files);
+    const { backend, news, fake } = await serve(scope, { health: { ...SETTINGS.health, interval: 1, timeout: 500 } }, {}, files);
     linkOf(await backend.links.borrow(PLAIN));
     fake.hang();
     await until(() => {
