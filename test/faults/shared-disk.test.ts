@@ -46,7 +46,7 @@ describe('sessions on a disk that all servers have', () => {
     const session = await site.client().createSession(site.session());
     await turn(session, 'remember the heron');
     const from = await serverOf(site, session);
-    const { code } = await site.skyport.cli(['drain', `cli-${from + 1}`, '--config', site.skyport.configFile]);
+    const { code } = await site.skyport.cli(['drain', `cli-${from + 1}`, '--wait', '--config', site.skyport.configFile]);
     expect(code).toBe(0);
     expect((await turn(session, 'and now')).text).toBe('answer 2: and now');
     expect(shown(site, 'and now')).toEqual(['remember the heron', 'and now']);
